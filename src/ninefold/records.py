@@ -1,0 +1,126 @@
+"""The few plain things that travel between rooms: their units and formats are stated here, once.
+
+Images are (C, H, W): channels first, row 0 at the top. Labels are class indices from 0. Everything here is a value:
+nothing is changed after it is made, and no method computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class Sample(NamedTuple):
+    """One picture and its truth, as a data source gives it.
+
+    Args:
+        image: uint8 (C, H, W), 0 is black and 255 is full.
+        label: class index, 0 <= label < classes; -1 where the truth is unknown.
+        name: what to call the picture in a table: a file's path, or the set's name and index, such as `digits/17`.
+    """
+
+    image: Tensor
+    label: int
+    name: str
+
+
+class Batch(NamedTuple):
+    """Pictures as a network takes them.
+
+    Args:
+        images: float32 (N, C, H, W), per channel (value / 255 - mean) / std with the data source's mean and std.
+        labels: int64 (N,), class indices; -1 where the truth is unknown.
+        names: N names, in the same order.
+    """
+
+    images: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
+
+
+class Logits(NamedTuple):
+    """What a classification network returns, in training and evaluation alike.
+
+    Args:
+        scores: (N, classes), unnormalised log-probabilities.
+        auxiliary: further (N, classes) scores of side heads; the task weighs them, decoding ignores them.
+    """
+
+    scores: Tensor
+    auxiliary: tuple[Tensor, ...] = ()
+
+
+class Classified(NamedTuple):
+    """What the task `classify` reads from logits.
+
+    Args:
+        labels: int64 (N,), the most probable class.
+        probabilities: (N, classes), rows sum to 1.
+    """
+
+    labels: Tensor
+    probabilities: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class DataCard:
+    """What is known of a data source before it is opened.
+
+    Args:
+        name: what to pass as `--data`.
+        title: one line for a table.
+        origin: where the pictures come from: paper or address.
+        licence: the terms of the pictures themselves.
+        split_rule: one sentence that says which pictures are in which split.
+        needs_dir: True if the source only exists with `--data-dir`.
+    """
+
+    name: str
+    title: str
+    origin: str
+    licence: str
+    split_rule: str
+    needs_dir: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is known of a network; tests hold the code to it.
+
+    Args:
+        name: what to pass to `ninefold.create`.
+        family: which of the nine families, as the folder under `networks` is called.
+        task: the name of the task that trains it.
+        paper: authors, title, venue.
+        year: of the paper.
+        link: where the paper is.
+        input: (C, H, W) of the published network.
+        classes: of the published network.
+        parameters: trainable numbers, at `input` channels and `classes`.
+        macs: multiply-accumulates of one picture in convolutions and dense layers, at `input`.
+        fixed_size: True if only `input`'s height and width work.
+        smallest: the smallest height and width that work, in pixels.
+        published: the paper's own figure with its place, such as "8.75 % error, CIFAR-10 test (Table 6)"; "" if none.
+        differences: where this code differs from the paper, and why; one sentence each.
+    """
+
+    name: str
+    family: str
+    task: str
+    paper: str
+    year: int
+    link: str
+    input: tuple[int, int, int]
+    classes: int
+    parameters: int
+    macs: int
+    fixed_size: bool = False
+    smallest: int = 1
+    published: str = ""
+    differences: tuple[str, ...] = ()

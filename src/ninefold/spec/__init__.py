@@ -1,0 +1,8 @@
+"""What a convolution is, without data: pure Python, no torch, no NumPy."""
+
+from ninefold.spec.arguments import Axes, Padding, Pairs, padding_pairs, per_axis
+from ninefold.spec.conv import ConvSpec
+from ninefold.spec.fft import good_length
+from ninefold.spec.receptive import ReceptiveField
+
+__all__ = ["Axes", "ConvSpec", "Padding", "Pairs", "ReceptiveField", "good_length", "padding_pairs", "per_axis"]
