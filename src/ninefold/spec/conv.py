@@ -167,7 +167,10 @@ class ConvSpec:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of the definition, padding included: places (of y; transposed: of x) * kernel * C * O / groups."""
+        """Multiply-accumulates of the definition, padding included: batch * places * kernel * C * O / groups.
+
+        Places are those of y; transposed, those of x.
+        """
         places = prod(self.in_size if self.transposed else self.out_size)
         return self.batch * places * prod(self.weight_shape)
 
@@ -179,21 +182,32 @@ class ConvSpec:
         """Describe the convolution that maps the output's gradient to the input's, with the same weight tensor.
 
         Dense gives transposed and transposed gives dense. What a stride leaves over at the end of the input becomes
-        `output_padding`; outputs that no input reaches (`output_padding` of a stride or more) are left out, so `in_size`
-        is `out_size` less those.
+        `output_padding`; outputs that no input reaches (`output_padding` of a stride or more) are left out: `in_size`
+        is `out_size` less those that `padding` does not cut off, and `padding` is less those that it does.
 
         >>> dense = ConvSpec.of((1, 2, 8), (5, 2, 3), stride=2)
         >>> dense.out_size, dense.input_gradient().output_padding, dense.input_gradient().out_size
         ((3,), (1,), (8,))
         """
         if self.transposed:
-            extra = zip(self.out_size, self.output_padding, self.stride, strict=True)
-            return self._adjoint(in_size=tuple(n - p // s * s for n, p, s in extra), output_padding=())
+            in_size, padding = self._without_unreached()
+            return self._adjoint(in_size, padding, output_padding=())
         axes = zip(self.in_size, self.padding, self.extent, self.stride, strict=True)
         left_over = tuple((n + before + after - e) % s for n, (before, after), e, s in axes)
-        return self._adjoint(in_size=self.out_size, output_padding=left_over)
+        return self._adjoint(self.out_size, self.padding, output_padding=left_over)
 
-    def _adjoint(self, in_size: Axes, output_padding: Axes) -> ConvSpec:
+    def _without_unreached(self) -> tuple[Axes, Pairs]:
+        # The unreached values are the last ones before `padding` cuts: what `after` cuts of them is not in the output.
+        sizes, pairs = [], []
+        axes = zip(self.out_size, self.output_padding, self.stride, self.padding, strict=True)
+        for n, p, s, (before, after) in axes:
+            unreached = p // s * s
+            kept = n - max(unreached - after, 0)  # negative when `before` cuts every value that an input reaches
+            sizes.append(max(kept, 0))
+            pairs.append((before + min(kept, 0), max(after - unreached, 0)))
+        return tuple(sizes), tuple(pairs)
+
+    def _adjoint(self, in_size: Axes, padding: Pairs, output_padding: Axes) -> ConvSpec:
         return ConvSpec(
             batch=self.batch,
             in_channels=self.out_channels,
@@ -201,7 +215,7 @@ class ConvSpec:
             in_size=in_size,
             kernel=self.kernel,
             stride=self.stride,
-            padding=self.padding,
+            padding=padding,
             dilation=self.dilation,
             groups=self.groups,
             transposed=not self.transposed,
@@ -248,6 +262,7 @@ class ConvSpec:
         padded = tuple(n + sum(pair) for n, pair in zip(self.in_size, self.padding, strict=True))
         missing = tuple(max(0, e - n) for e, n in zip(self.extent, padded, strict=True))
         raise InvalidSpec(
-            f"a kernel of {self.kernel} with dilation {self.dilation} spans {self.extent} and does not fit into an input of "
-            f"{self.in_size} padded to {padded}; add at least {missing} to the input or padding, or use a smaller kernel"
+            f"a kernel of {self.kernel} with dilation {self.dilation} spans {self.extent} and does not fit into an input "
+            f"of {self.in_size} padded to {padded}; add at least {missing} to the input or padding, or use a smaller "
+            "kernel"
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from ninefold.spec.arguments import Axes
+if TYPE_CHECKING:
+    from ninefold.spec.arguments import Axes
 
 
 @dataclass(frozen=True, slots=True)

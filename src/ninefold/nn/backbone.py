@@ -1,0 +1,28 @@
+"""What a backbone owes to whatever is built on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Backbone(nn.Module, ABC):
+    """Pictures to feature maps: abstract; a network's file holds the final one.
+
+    It owes two facts, so that any neck or head fits it:
+
+        channels: channels of each feature map, finest map first.
+        strides: input pixels per step of each feature map, in the same order.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Give the feature maps of `images` (N, C, H, W), finest first; map i is (N, channels[i], ...)."""
