@@ -24,7 +24,7 @@ def specs(draw, *, transposed):
         batch=draw(st.integers(1, 2)),
         in_channels=groups * draw(st.integers(1, 2)),
         out_channels=groups * draw(st.integers(1, 2)),
-        in_size=tuple(n + draw(st.integers(2, 4)) for n in least),
+        in_size=tuple(n + draw(st.integers(4, 6)) for n in least),
         kernel=kernel,
         stride=stride,
         padding=tuple((p, p) for p in before),
