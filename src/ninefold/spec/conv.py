@@ -262,7 +262,7 @@ class ConvSpec:
         padded = tuple(n + sum(pair) for n, pair in zip(self.in_size, self.padding, strict=True))
         missing = tuple(max(0, e - n) for e, n in zip(self.extent, padded, strict=True))
         raise InvalidSpec(
-            f"a kernel of {self.kernel} with dilation {self.dilation} spans {self.extent} and does not fit into an input "
-            f"of {self.in_size} padded to {padded}; add at least {missing} to the input or padding, or use a smaller "
-            "kernel"
+            f"a kernel of {self.kernel} with dilation {self.dilation} spans {self.extent} and does not fit into an "
+            f"input of {self.in_size} padded to {padded}; add at least {missing} to the input or padding, "
+            "or use a smaller kernel"
         )
