@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: install
 	rm -rf $(DEMO)
-	$(BIN)/ninefold train lenet5 --data digits --epochs 40 --augment shift --augment rotate --out $(DEMO)
+	$(BIN)/ninefold train lenet5 --data digits --epochs 40 --augment shift,rotate --out $(DEMO)
 	$(BIN)/ninefold evaluate $(DEMO)
 	$(BIN)/ninefold data digits --pictures $(DEMO)/pictures --count 1
 	$(BIN)/ninefold predict $(DEMO) $(DEMO)/pictures/*.png

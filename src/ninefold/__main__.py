@@ -1,0 +1,5 @@
+"""`python -m ninefold` is the command `ninefold`."""
+
+from ninefold.app.main import main
+
+main()

@@ -1,0 +1,92 @@
+"""`ninefold summary`: a network, layer by layer."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ninefold.app.screen import AsJson, Debug, print_json, print_rows, say
+from ninefold.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from ninefold.nn.summary import Summary
+
+
+def summary(
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="A name that `ninefold models` lists.")],
+    input_: Annotated[
+        str | None, typer.Option("--input", metavar="CxHxW", help="Picture, as 3x224x224; else the published one.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Scores per picture; else the published number.")] = None,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> None:
+    """Show a network, layer by layer, at one picture size.
+
+    Each line says kernel, stride, output shape, parameters, multiply-accumulates of one picture (MACs) and how many
+    pixels one output value sees. Nothing is computed: shapes run through the network, no numbers.
+    """
+    shape = None if input_ is None else parse_shape(input_)
+    from ninefold import networks
+    from ninefold.nn.summary import summarize
+
+    shape = shape or networks.card(network).input
+    model = networks.create(network, classes=classes, in_channels=shape[0])
+    result = summarize(model, shape)
+    if as_json:
+        print_json(result)
+    else:
+        _print_table(result)
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """Read (C, H, W) from text such as `3x224x224`.
+
+    Raises:
+        InvalidInput: when it is anything else.
+
+    >>> parse_shape("3x224x224")
+    (3, 224, 224)
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise InvalidInput(f"--input {text!r} is no picture size; write channels x height x width, such as 3x224x224")
+    return tuple(map(int, parts))
+
+
+def _print_table(result: "Summary") -> None:
+    titles = ("layer", "kind", "kernel", "stride", "output", "params", "MACs", "sees")
+    rows = [
+        (
+            _short(row.name),
+            row.kind,
+            row.kernel and _times(row.kernel),
+            row.stride and _times(row.stride),
+            _times(row.output_shape),
+            row.parameters,
+            row.macs,
+            _times(row.receptive_field),
+        )
+        for row in result.rows
+    ]
+    print_rows(titles, rows, foot=("total", "", "", "", "", result.parameters, result.macs, ""))
+    reached = result.rows[-1].parameters_so_far if result.rows else 0
+    if reached < result.parameters:
+        say(f"{result.parameters - reached:,} of the parameters are in no layer: evaluation does not reach them")
+    picture = _times(result.input_shape)
+    typer.echo(f"picture {picture}; largest output of a layer: {result.largest_activation:,} values")
+
+
+def _short(path: str, length: int = 24) -> str:
+    """Give the end of a module's path that fits into `length`, cut at a dot; "." for the network itself.
+
+    >>> _short("backbone.block.branches.0.0")
+    '..block.branches.0.0'
+    """
+    cut = path
+    while len(cut) > length and "." in cut.lstrip("."):
+        cut = ".." + cut.lstrip(".").partition(".")[2]
+    return cut or "."
+
+
+def _times(values: tuple[int, ...]) -> str:
+    return "x".join(map(str, values))
