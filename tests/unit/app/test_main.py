@@ -79,7 +79,7 @@ def test_failure_exits_1_and_json_keeps_standard_output_empty(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "nowhere" in err
-    assert "errors/run-error/" in err
+    assert "errors/run-error.md" in err
     assert "Traceback" not in err
 
 
