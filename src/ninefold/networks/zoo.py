@@ -33,6 +33,9 @@ def network(card: Card) -> Callable[[Builder], Builder]:
 def cards(family: str | None = None) -> list[Card]:
     """Give the cards of all networks, or of one family, in alphabetical order.
 
+    Args:
+        family: as the folder under `networks` is called, such as "classic"; None for all.
+
     Raises:
         UnknownName: when there is no such family.
     """
@@ -45,6 +48,9 @@ def cards(family: str | None = None) -> list[Card]:
 
 def card(name: str) -> Card:
     """Give one network's card.
+
+    Args:
+        name: as `ninefold models` lists it.
 
     Raises:
         UnknownName: when there is no such network.

@@ -17,7 +17,7 @@ def per_axis(value: int | Sequence[int], dims: int, name: str) -> Axes:
     >>> per_axis(2, 3, "stride"), per_axis((1, 2), 2, "stride")
     ((2, 2, 2), (1, 2))
     """
-    values = (value,) * dims if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * dims
     if len(values) == 1:
         values *= dims
     if len(values) != dims or not all(isinstance(v, int) for v in values):
@@ -46,7 +46,7 @@ def padding_pairs(padding: Padding, kernel: Axes, stride: Axes, dilation: Axes) 
     extents = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     if isinstance(padding, str):
         return _named_padding(padding, extents, stride)
-    if isinstance(padding, int) or all(isinstance(p, int) for p in padding):
+    if not isinstance(padding, Sequence) or all(isinstance(p, int) for p in padding):
         return tuple((p, p) for p in per_axis(padding, dims, "padding"))  # type: ignore[arg-type]  # ints, just checked
     pairs = tuple(tuple(p) if isinstance(p, Sequence) else (p,) for p in padding)
     if len(pairs) != dims or not all(len(p) == 2 and all(isinstance(v, int) for v in p) for p in pairs):

@@ -1,0 +1,60 @@
+"""What an engine owes: four names for any convolution, and a fifth for the gradient of a dense weight.
+
+Every gradient of a convolution is again a convolution, so nothing more is needed: the gradient for the input is `run`
+on `spec.input_gradient()` with the same weight; the gradient for the weight of a transposed convolution is the dense
+one with input and gradient exchanged; the gradient for the bias is a sum.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from ninefold.spec import ConvSpec
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+Prepared = TypeVar("Prepared")
+
+
+class Engine(ABC, Generic[Prepared]):
+    """One way to compute a convolution; stateless, so that one instance serves every call.
+
+    Tensors come in any memory layout, of one dtype of `DTYPES` and on one device, with the shapes that the spec says;
+    none of them is empty. What is returned never shares memory with what came.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def why_not(self, spec: ConvSpec, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Say in one sentence why this engine cannot compute `spec`, or None when it can.
+
+        An engine that takes a spec also takes its two gradients.
+        """
+
+    @abstractmethod
+    def prepare(self, weight: torch.Tensor, spec: ConvSpec) -> Prepared:
+        """Turn a weight of `spec.weight_shape` into what `run` wants of it."""
+
+    @abstractmethod
+    def run(self, x: torch.Tensor, prepared: Prepared, bias: torch.Tensor | None, spec: ConvSpec) -> torch.Tensor:
+        """Compute the convolution of x, of `spec.input_shape`; returns `spec.output_shape`."""
+
+    @abstractmethod
+    def weight_gradient(self, x: torch.Tensor, grad: torch.Tensor, spec: ConvSpec) -> torch.Tensor:
+        """Compute the gradient for the weight of a dense convolution.
+
+            dw[o, c, k] = sum over n, i of  x[n, c, stride * i + dilation * k - before] * grad[n, o, i]
+
+        Args:
+            x: `spec.input_shape`.
+            grad: gradient for the output, `spec.output_shape`.
+            spec: not transposed.
+
+        Returns:
+            `spec.weight_shape`.
+        """
