@@ -18,7 +18,7 @@ _HOME = {
     "cards": "networks",
 }
 _ROOMS = frozenset(
-    {"app", "data", "errors", "networks", "nn", "ops", "records", "reference", "spec", "tasks", "training"}
+    {"app", "data", "errors", "networks", "nn", "ops", "records", "reference", "spec", "storage", "tasks", "training"}
 )
 
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604  # the keys are names; ruff cannot see through the splat

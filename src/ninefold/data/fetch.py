@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import mkstemp
 from typing import TYPE_CHECKING, NamedTuple
 
-from ninefold.data.storage import writing
 from ninefold.errors import CorruptFile, MissingData, StorageFull
+from ninefold.storage import cache_folder, naming_a_full_disk, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from http.client import HTTPResponse
+    from pathlib import Path
 
 _BLOCK = 1 << 18
 _PATIENCE = 30  # seconds without a byte
@@ -38,17 +36,6 @@ class Remote(NamedTuple):
     def name(self) -> str:
         """The last part of the address: what the file is called in the cache."""
         return self.url.rpartition("/")[2]
-
-
-def cache_folder(name: str) -> Path:
-    """Give the folder that keeps the downloaded files of the set `name`.
-
-    It is `data/NAME` in the folder that the variable NINEFOLD_CACHE names, else in the user's cache folder.
-    """
-    from platformdirs import user_cache_path
-
-    root = os.environ.get("NINEFOLD_CACHE")
-    return (Path(root) if root else user_cache_path("ninefold")) / "data" / name
 
 
 def find(remotes: Sequence[Remote], folder: Path) -> list[Path]:
@@ -77,7 +64,7 @@ def find_or_download(remotes: Sequence[Remote], name: str, shared: Sequence[Path
     for folder in shared:
         if all(_spelled(remote, folder) for remote in remotes):
             return find(remotes, folder)
-    folder = cache_folder(name)
+    folder = cache_folder() / "data" / name
     return [_spelled(remote, folder) or download(remote, folder) for remote in remotes]
 
 
@@ -91,27 +78,15 @@ def download(remote: Remote, folder: Path) -> Path:
     """
     path = folder / remote.name
     advice = f"try again, or download it yourself and put it at {path}"
-    with writing(path), _part(path) as part:
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
         with part.open("wb") as file:
             came, promised, md5 = _receive(remote, file.write, path, advice)
         if came < promised:
             raise MissingData(f"{remote.url} broke off after {came:,} of {promised:,} bytes; {advice}")
         if md5 != remote.md5:
             raise CorruptFile(f"{remote.url} came with md5 {md5} instead of {remote.md5} and was deleted; {advice}")
-        part.replace(path)
     return path
-
-
-@contextmanager
-def _part(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # a name of its own, since several processes may download the same file at the same time
-    handle, name = mkstemp(".part", path.name, path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _spelled(remote: Remote, folder: Path) -> Path | None:
@@ -126,7 +101,7 @@ def _receive(remote: Remote, write: Callable[[bytes], int], path: Path, advice: 
         with _opened(remote.url) as answer, _progress(remote.name, answer.length) as advance:
             promised = answer.length or 0
             while block := answer.read(_BLOCK):
-                with writing(path):
+                with naming_a_full_disk(path):
                     write(block)
                 digest.update(block)
                 came += len(block)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ninefold.data.storage import writing
 from ninefold.errors import CorruptFile, InvalidInput, MissingData
+from ninefold.storage import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,13 +83,8 @@ def write_png(sample: Sample, path: Path) -> None:
     if channels not in (1, 3):
         raise InvalidInput(f"{sample.name} has {channels} channels; a PNG file takes 1 (grey) or 3 (RGB)")
     pixels = sample.image.movedim(0, 2).contiguous().numpy()
-    part = path.with_name(path.name + ".part")
-    with writing(path):
-        try:
-            Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(part, format="PNG")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with replacing(path) as part:
+        Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(part, format="PNG")
 
 
 def with_channels(images: Tensor, channels: int) -> Tensor:

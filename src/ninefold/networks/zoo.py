@@ -75,6 +75,7 @@ def create(name: str, *, classes: int | None = None, in_channels: int | None = N
         UnknownName: when there is no such network.
         InvalidInput: when `classes` or `in_channels` is below 1.
 
+    >>> import torch
     >>> create("lenet5", classes=7)(torch.zeros(2, 1, 32, 32)).scores.shape
     torch.Size([2, 7])
     """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import platformdirs
+from ninefold.storage import cache_folder, write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @final
@@ -37,17 +37,18 @@ class Choices:
         """Remember a choice, here and in the file."""
         self._known = {**_read(self.path), **self._known, key: name}
         with suppress(OSError):
-            _replace(self.path, json.dumps(self._known, indent=0, sort_keys=True))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.path, json.dumps(self._known, indent=0, sort_keys=True))
 
 
 def choices() -> Choices:
-    """Give this process's table in the cache folder: `NINEFOLD_CACHE`, or where the system keeps a user's caches."""
-    return _choices_in(os.environ.get("NINEFOLD_CACHE"))
+    """Give this process's table in the cache folder."""
+    return _choices_in(cache_folder())
 
 
 @cache
-def _choices_in(folder: str | None) -> Choices:
-    return Choices(Path(folder or platformdirs.user_cache_dir("ninefold"), "engines.json"))
+def _choices_in(folder: Path) -> Choices:
+    return Choices(folder / "engines.json")
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -57,15 +58,3 @@ def _read(path: Path) -> dict[str, str]:
         return {}
     pairs = found.items() if isinstance(found, dict) else ()
     return {key: name for key, name in pairs if isinstance(name, str)}
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)  # noqa: PTH105  # mkstemp gives a string
-    except OSError:
-        os.unlink(temporary)  # noqa: PTH108
-        raise

@@ -1,0 +1,66 @@
+"""What a trained network says about pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from ninefold import networks, tasks
+from ninefold.data import Pipeline, read_image
+from ninefold.errors import InvalidInput
+from ninefold.records import Sample
+from ninefold.training.folder import MODEL
+from ninefold.training.weights import load_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a network says about one picture.
+
+    Args:
+        path: of the picture.
+        classes: (name of the class, probability), the most probable first.
+    """
+
+    path: Path
+    classes: list[tuple[str, float]]
+
+
+def predict(run: Path, images: Sequence[Path], top: int = 5) -> list[Prediction]:
+    """Classify picture files with the best weights of a run.
+
+    Each picture is brought to the network's size and channels as the training pictures were, without augmentation.
+
+    Args:
+        run: the run folder; only its `model.safetensors` is read.
+        images: files of any kind that Pillow reads.
+        top: how many classes to name, >= 1; never more than there are.
+
+    Returns:
+        One prediction per picture, in the order of `images`.
+
+    Raises:
+        RunError: when the weights cannot be used.
+        InvalidInput: when `top` is below 1.
+        MissingData, CorruptFile: when a picture is not there or cannot be read; the message names it.
+    """
+    if top < 1:
+        raise InvalidInput(f"top={top} came; wanted at least 1")
+    network, card = load_weights(run / MODEL)
+    task = tasks.get(networks.card(card.network).task)
+    pipeline = Pipeline(card.size, card.in_channels, card.mean, card.std)
+    found = []
+    for path in images:
+        batch = pipeline([Sample(read_image(path), -1, str(path))])
+        with torch.inference_mode():
+            probabilities = task.decode(network(batch.images)).probabilities[0]  # (classes,)
+        best = probabilities.topk(min(top, len(card.classes)))
+        named = [(card.classes[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+        found.append(Prediction(path, named))
+    return found
