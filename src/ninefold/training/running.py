@@ -66,6 +66,7 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: str 
     history = read_history(out / LAST) if resume else []
     if is_main_process():
         go_on(settings, out, history) if resume else start(settings, out)
+        say(style, f"the run folder is {out}")
     return _conclude(job, _fit(job, len(history), style), style)
 
 

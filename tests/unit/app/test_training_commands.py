@@ -81,7 +81,7 @@ def test_predict_names_the_picture_that_is_not_there(trained, capsys):
     assert "no-such.png" in capsys.readouterr().err
 
 
-def test_without_out_a_run_gets_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
+def test_without_out_a_run_gets_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = []
     for _ in range(3):
@@ -89,7 +89,13 @@ def test_without_out_a_run_gets_a_folder_of_its_own(tmp_path, monkeypatch, capsy
         names.append(str(run_folder))
         run_folder.mkdir(parents=True)
     assert names == ["runs/lenet5-digits", "runs/lenet5-digits-2", "runs/lenet5-digits-3"]
-    assert capsys.readouterr().err.splitlines() == [f"the run folder is {name}" for name in names]
+
+
+def test_a_refused_call_names_no_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "lenett", "--data", "digits"]) == 2
+    assert "run folder" not in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_that_were_started_together_must_be_told_their_folder(monkeypatch, capsys):

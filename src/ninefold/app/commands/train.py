@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ninefold.app.results import print_report
-from ninefold.app.screen import AsJson, Debug, say
+from ninefold.app.screen import AsJson, Debug
 from ninefold.errors import InvalidInput
 from ninefold.training.settings import OPTIMIZERS, PRECISIONS, SCHEDULES, Settings
 
@@ -93,13 +93,11 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _chosen(settings: Settings, *, resume: bool) -> Path:
-    """Give a run folder that does not exist yet, and say which."""
+    """Give a run folder that does not exist yet."""
     if resume:
         raise InvalidInput("--resume goes on with an earlier run; say which with --out DIR")
     if settings.nodes > 1 or not {"LOCAL_RANK", "SLURM_PROCID"}.isdisjoint(os.environ):
         raise InvalidInput("several processes were started and share one run folder; say which with --out DIR")
     name = f"{settings.network}-{settings.data}"
     names = (name if i == 1 else f"{name}-{i}" for i in count(1))
-    run = next(_RUNS / name for name in names if not (_RUNS / name).exists())
-    say(f"the run folder is {run}")
-    return run
+    return next(_RUNS / name for name in names if not (_RUNS / name).exists())
