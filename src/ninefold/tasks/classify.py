@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -71,7 +72,8 @@ class ConfusionMatrix:
 
     def value(self) -> float:
         """Give the share of pictures whose class was found, 0 to 1; nan if none was counted."""
-        return (self.counts.trace() / self.counts.sum()).item()
+        counted = int(self.counts.sum())
+        return int(self.counts.trace()) / counted if counted else nan
 
 
 CLASSIFY = Task("classify", targets, loss, decode, ConfusionMatrix)

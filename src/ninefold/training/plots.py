@@ -97,5 +97,5 @@ def _save(sheet: Any, path: Path) -> None:
     with warnings.catch_warnings():
         # Class names may be in any script; a letter that the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        sheet.savefig(buffer, format="png")
+        sheet.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.1)
     write_bytes(path, buffer.getvalue())
