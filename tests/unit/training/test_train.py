@@ -236,15 +236,16 @@ def test_ctrl_c_says_how_to_go_on_and_keeps_the_last_epoch(tiny, tmp_path, monke
     assert signal.getsignal(signal.SIGINT) is handler
     assert len(read_history(tmp_path / "run" / "last.ckpt")) == 1
     said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith("epoch 1/2   loss ")
-    assert said[1] == f"stopped; what was finished is kept, go on with: --resume --out {tmp_path / 'run'}"
+    assert said[0] == f"the run folder is {tmp_path / 'run'}"
+    assert said[1].startswith("epoch 1/2   loss ")
+    assert said[2] == f"stopped; what was finished is kept, go on with: --resume --out {tmp_path / 'run'}"
 
 
-def test_training_writes_one_line_per_epoch_and_nothing_else(tiny, tmp_path, capfd):
+def test_training_names_its_folder_and_writes_one_line_per_epoch(tiny, tmp_path, capfd):
     train(tiny(), tmp_path / "run", progress="lines")
     out, err = capfd.readouterr()
     assert out == ""
-    assert [line[:9] for line in err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    assert [line[:9] for line in err.splitlines()] == ["the run f", "epoch 1/2", "epoch 2/2"]
 
 
 def test_a_package_that_is_missing_is_named_before_anything_is_written(tiny, tmp_path, monkeypatch):
