@@ -8,7 +8,7 @@ one with input and gradient exchanged; the gradient for the bias is a sum.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 import torch
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 Prepared = TypeVar("Prepared")
+Direction = Literal["conv", "weight_gradient"]
 
 
 class Engine(ABC, Generic[Prepared]):
@@ -28,12 +29,22 @@ class Engine(ABC, Generic[Prepared]):
     """
 
     name: ClassVar[str]
+    # Multiply-accumulates below which "auto" does not try it: a call costs more than it could save.
+    least_macs: ClassVar[int] = 0
 
     @abstractmethod
     def why_not(self, spec: ConvSpec, device: torch.device, dtype: torch.dtype) -> str | None:
         """Say in one sentence why this engine cannot compute `spec`, or None when it can.
 
         An engine that takes a spec also takes its two gradients.
+        """
+
+    def warm_up(self, spec: ConvSpec, direction: Direction) -> None:  # most have nothing to do
+        """Do what a process does only once for a shape, such as compiling, so that "auto" does not measure it.
+
+        Args:
+            spec: one that this engine takes.
+            direction: what will be called: `run`, or `weight_gradient`.
         """
 
     @abstractmethod

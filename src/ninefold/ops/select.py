@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 
 from ninefold.errors import UnknownName, Unsupported
 from ninefold.ops.choices import choices
-from ninefold.ops.engines import Fft, Im2col, Native, Reference
+from ninefold.ops.engines import Depthwise, Direct, Fft, Im2col, Native, Reference, Winograd
 from ninefold.ops.measure import fastest
 
 if TYPE_CHECKING:
-    from ninefold.ops.engine import Engine
+    from ninefold.ops.engine import Direction, Engine
     from ninefold.ops.measure import Attempt
     from ninefold.spec import ConvSpec
 
 AUTO = "auto"
-ENGINES: tuple[Engine[Any], ...] = (Native(), Im2col(), Fft(), Reference())
+ENGINES: tuple[Engine[Any], ...] = (
+    *(Winograd(), Direct(), Depthwise()),
+    *(Native(), Im2col(), Fft(), Reference()),
+)
 NAMES = tuple(engine.name for engine in ENGINES)
-
-Direction = Literal["conv", "weight_gradient"]
 
 
 @final
@@ -53,6 +54,9 @@ def explain(spec: ConvSpec, device: torch.device | str, dtype: torch.dtype) -> d
     >>> wide = ConvSpec.of((1, 64, 2048, 2048), (64, 64, 31, 31), padding="same")
     >>> for name, reason in explain(wide, "cpu", torch.float32).items():
     ...     print(name, "|", reason)
+    winograd | winograd refuses: it computes 3x3 at stride 1 without dilation; got kernel=(31, 31), stride=(1, 1), ...
+    direct | None
+    depthwise | depthwise refuses: it takes one output channel and one group per input channel; got in_channels=64, ...
     torch | None
     im2col | None
     fft | fft would take 225743 MiB for the spectra of the weight and one picture, and it may take 512 MiB
@@ -101,9 +105,12 @@ def _measured(job: Job, attempt: Attempt) -> Engine[Any]:
     if remembered in NAMES and (engine := _named(remembered)).why_not(job.spec, job.device, job.dtype) is None:
         return engine
     able = [engine for engine in ENGINES if engine.why_not(job.spec, job.device, job.dtype) is None]
-    rivals = able[:-1]  # the reference takes everything, comes last and is never fastest
+    # The reference takes everything, comes last and is never fastest.
+    rivals = [engine for engine in able[:-1] if job.spec.macs >= engine.least_macs]
     if len(rivals) < 2:
-        return able[0]
+        return (rivals or able)[0]
+    for engine in rivals:
+        engine.warm_up(job.spec, job.direction)
     chosen = fastest(rivals, attempt, job.device)
     known.put(key, chosen.name)
     return chosen

@@ -4,5 +4,16 @@ from ninefold.spec.arguments import Axes, Padding, Pairs, padding_pairs, per_axi
 from ninefold.spec.conv import ConvSpec
 from ninefold.spec.fft import good_length
 from ninefold.spec.receptive import ReceptiveField
+from ninefold.spec.winograd import Winograd
 
-__all__ = ["Axes", "ConvSpec", "Padding", "Pairs", "ReceptiveField", "good_length", "padding_pairs", "per_axis"]
+__all__ = [
+    "Axes",
+    "ConvSpec",
+    "Padding",
+    "Pairs",
+    "ReceptiveField",
+    "Winograd",
+    "good_length",
+    "padding_pairs",
+    "per_axis",
+]

@@ -1,0 +1,1 @@
+"""Code that computes one thing over buffers, generated from Python when it is first needed."""
