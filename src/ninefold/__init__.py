@@ -14,11 +14,26 @@ _HOME = {
     "conv_transpose2d": "ops",
     "conv_transpose3d": "ops",
     "ConvSpec": "spec",
+    "compile": "compiler",
     "create": "networks",
     "cards": "networks",
 }
 _ROOMS = frozenset(
-    {"app", "data", "errors", "networks", "nn", "ops", "records", "reference", "spec", "storage", "tasks", "training"}
+    {
+        "app",
+        "compiler",
+        "data",
+        "errors",
+        "networks",
+        "nn",
+        "ops",
+        "records",
+        "reference",
+        "spec",
+        "storage",
+        "tasks",
+        "training",
+    }
 )
 
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604  # the keys are names; ruff cannot see through the splat

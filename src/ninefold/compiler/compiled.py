@@ -1,0 +1,150 @@
+"""`ninefold.compile`: a torch module that runs on the kernels, and is the model itself where it cannot."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, final, get_args
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_flatten  # the only place where torch keeps it
+
+from ninefold.compiler.capture import captured
+from ninefold.compiler.choice import Precision, Rules
+from ninefold.compiler.locks import Lock
+from ninefold.compiler.planner import planned
+from ninefold.compiler.program import Plan, Program
+from ninefold.compiler.simplify import simplified
+from ninefold.compiler.weights import Weights
+from ninefold.errors import InvalidInput, NinefoldError
+from ninefold.kernels.llvm.target import host
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+_KEPT: Final = 8  # programs, of the shapes seen last
+
+
+def compile(  # noqa: A001  # as torch and re call theirs
+    model: nn.Module, example_input: Any = None, *, threads: int | None = None, precision: Precision = "fast"
+) -> Compiled:
+    """Make a model run on kernels written for this processor.
+
+    The result is called like the model and returns what it returns. A plan is made for every shape of input when it
+    is first seen; batch norm is folded, activations and sums are done by the layers before them, and operators that
+    no kernel computes stay in torch: `result.plan.table()` says which and why. The model itself runs in training
+    mode, for inputs that need gradients, that are not float32 or not on the CPU, and where torch cannot export it;
+    then `result.plan` says so. Results carry no gradients.
+
+    Args:
+        model: any module; its parameters are shared, and changes of them are noticed.
+        example_input: a tensor, or a tuple of positional arguments, to plan for at once; None waits for the first call.
+        threads: that may compute, >= 1; None for as many as torch uses.
+        precision: "fast" allows Winograd's algorithm with F(3) and F(4), "exact" keeps to sums in the direct order.
+
+    Raises:
+        InvalidInput: when `threads` or `precision` is none of the above.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
+    >>> fast = compile(model, torch.zeros(1, 3, 8, 8), threads=1)
+    >>> torch.allclose(fast(torch.ones(1, 3, 8, 8)), model(torch.ones(1, 3, 8, 8)), atol=1e-5)
+    True
+    """
+    if threads is not None and threads < 1:
+        raise InvalidInput(f"threads={threads} came; wanted at least 1, or None for as many as torch uses")
+    if precision not in get_args(Precision):
+        raise InvalidInput(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
+    made = Compiled(model, threads, precision)
+    if example_input is not None:
+        made.prepare(*(example_input if isinstance(example_input, tuple) else (example_input,)))
+    return made
+
+
+@final
+class Compiled(nn.Module):
+    """A model and its programs. Any number of threads may call it; `compile` makes one.
+
+    Args:
+        model: what is computed.
+        threads: that may compute; None for as many as torch uses.
+        precision: see `compile`.
+    """
+
+    def __init__(self, model: nn.Module, threads: int | None, precision: Precision) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+        self.plan = Plan(reason="it was not called yet")
+        self._threads, self._rules = threads, Rules(host(), precision)
+        self._programs: OrderedDict[Hashable, Program | Plan] = OrderedDict()
+        self._lock = Lock()
+        self._weights = Weights(model)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the model."""
+        leaves, structure = tree_flatten(inputs)
+        if reason := self._why_not(leaves):
+            self.plan = Plan(reason=reason)
+            return self.model(*inputs)
+        made = self._made(inputs, leaves, structure)
+        if isinstance(made, Plan):
+            self.plan = made
+            return self.model(*inputs)
+        self.plan = made.plan
+        with torch.no_grad():
+            return made.run(*inputs)
+
+    def prepare(self, *inputs: Any) -> None:
+        """Plan for inputs of these shapes without computing anything; the plan is `plan` afterwards."""
+        leaves, structure = tree_flatten(inputs)
+        reason = self._why_not(leaves)
+        made = Plan(reason=reason) if reason else self._made(inputs, leaves, structure)
+        self.plan = made if isinstance(made, Plan) else made.plan
+
+    def refresh(self) -> None:
+        """Forget all programs: for weights that were changed in a way that torch does not count, as through `.data`."""
+        with self._lock:
+            self._programs.clear()
+            self._weights = Weights(self.model)
+
+    def _why_not(self, leaves: list[Any]) -> str:
+        """Say why the model itself has to run, or ""."""
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        if self.training or self.model.training:
+            return "it is in training mode; call .eval()"
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            return "an input needs gradients"
+        if not tensors or tensors[0].dim() == 0 or 0 in tensors[0].shape:
+            return "its first input is no tensor of numbers with a batch axis"
+        if torch.is_autocast_enabled("cpu"):
+            return "autocast is on, and kernels compute with float32 only"
+        if any(tensor.device.type != "cpu" for tensor in tensors):
+            return "an input is not on the CPU"
+        return ""
+
+    def _made(self, inputs: tuple[Any, ...], leaves: list[Any], structure: Any) -> Program | Plan:
+        """Give the program for inputs of these shapes, or a plan that says why there is none."""
+        shapes = [(tuple(x.shape), x.dtype) if isinstance(x, torch.Tensor) else repr(x) for x in leaves]
+        key = (str(structure), *shapes, self._threads or torch.get_num_threads())
+        with self._lock:
+            if not self._weights.are_same():
+                self._programs.clear()
+                self._weights = Weights(self.model)
+            if key not in self._programs:
+                self._programs[key] = self._new(inputs)
+            self._programs.move_to_end(key)
+            while len(self._programs) > _KEPT:
+                self._programs.popitem(last=False)
+            return self._programs[key]
+
+    def _new(self, inputs: tuple[Any, ...]) -> Program | Plan:
+        if any(tensor.device.type != "cpu" for tensor in self.model.parameters()):
+            return Plan(reason="a parameter is not on the CPU")
+        try:
+            with torch.inference_mode(mode=False):  # what is made here is also written to outside of that mode
+                graph = simplified(captured(self.model, inputs))
+                program = planned(graph, self._rules, self._threads or torch.get_num_threads())
+        except NinefoldError as reason:
+            return Plan(reason=str(reason))
+        return program if program.plan.kernels else Plan(reason="there is nothing in it that a kernel computes")
