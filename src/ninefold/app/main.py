@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ninefold import __version__
-from ninefold.app.commands import data, evaluate, models, predict, summary, train
+from ninefold.app.commands import bench, data, evaluate, models, predict, summary, train
 from ninefold.app.failures import FAILED, INTERRUPTED, MISUSED, sentences
 from ninefold.app.screen import say
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 for _command in (train.train, evaluate.evaluate, predict.predict, models.models, summary.summary, data.data):
     app.command()(_command)
+app.add_typer(bench.bench)
 
 
 def _print_version(wanted: bool) -> None:

@@ -24,6 +24,12 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, default=_plain))
 
 
+def print_line(value: object) -> None:
+    """Print `value` as one line of JSON: for commands that have a result after every part of their work."""
+    typer.echo(json.dumps(value, default=_plain))
+    sys.stdout.flush()
+
+
 def print_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], foot: Sequence[object] | None = None) -> None:
     """Print a table: whole numbers to the right and with thousands separators, everything else to the left.
 

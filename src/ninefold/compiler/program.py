@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+import torch
+
 from ninefold.compiler.locks import Lock
 from ninefold.compiler.run import bound, compute, returned
 
@@ -128,7 +131,7 @@ class Program:
                 if isinstance(stage, Compute):
                     stage.plan.run()
                 elif isinstance(stage, Fetch):
-                    self._views[stage.name].copy_(known[stage.name])
+                    _copy(known[stage.name], self._views[stage.name])
                 else:
                     operands = [self._tensor(known, name) for name in stage.node.inputs]
                     results = compute(stage.node.operation, operands)
@@ -142,4 +145,14 @@ class Program:
 
     def _own(self, tensor: Tensor) -> Tensor:
         """Copy what the next run would overwrite."""
-        return tensor.clone() if tensor.untyped_storage().data_ptr() in self._storages else tensor
+        if tensor.untyped_storage().data_ptr() not in self._storages:
+            return tensor
+        return torch.from_numpy(tensor.numpy().copy())
+
+
+def _copy(source: Tensor, target: Tensor) -> None:
+    """Copy by NumPy, on this thread: torch's own threads would go on spinning beside the kernels' for milliseconds."""
+    if source.dtype == target.dtype:
+        np.copyto(target.numpy(), source.detach().numpy())
+    else:
+        target.copy_(source)

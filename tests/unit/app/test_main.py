@@ -11,7 +11,8 @@ from ninefold import __version__, errors
 from ninefold.app.failures import PAGES, sentences
 from ninefold.app.main import app, run
 
-COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+COMMANDS = [[command.callback.__name__] for command in app.registered_commands]
+COMMANDS += [["bench"], ["bench", "compile"], ["bench", "conv"]]
 HEAVY = {"torch", "lightning", "numpy", "sklearn", "matplotlib", "PIL", "yaml"}
 
 
@@ -20,7 +21,7 @@ def ninefold(*arguments, code=None):
     return subprocess.run([*start, *arguments], capture_output=True, text=True, check=False, timeout=120)
 
 
-@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=str)
+@pytest.mark.parametrize("arguments", [[], *COMMANDS], ids=str)
 def test_help_loads_nothing_heavy(arguments):
     code = (
         "import sys; from ninefold.app.main import run; code = run(sys.argv[1:]); "
@@ -61,6 +62,13 @@ def test_no_command_is_misuse_and_shows_the_help(capsys):
         (["data", "--pictures", "there"], "--pictures"),
         (["data", "digits", "--count", "0"], "--count"),
         (["evaluate", "nowhere", "--split", "tset"], "did you mean 'test'"),
+        (["bench"], "Missing command"),
+        (["bench", "compile", "resnet15"], "or 'resnet18'"),
+        (["bench", "compile", "--against", "opencv,openvin"], "did you mean 'openvino'"),
+        (["bench", "compile", "--precision", "faster"], "--precision"),
+        (["bench", "conv", "64x56x56"], "'64x56x56'"),
+        (["bench", "conv", "3x8x8:6k3g2"], "2 groups"),
+        (["bench", "conv", "3x8x8:6k9p0"], "kernel"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

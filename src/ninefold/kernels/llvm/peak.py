@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ROUNDS: Final = 20_000  # a tenth of a millisecond
 _UNITS: Final = 8  # per thread
-_TRIES: Final = 3
+_TRIES: Final = 5
 
 
 @final

@@ -1,0 +1,59 @@
+"""`ninefold bench`: a line of JSON or a table after every network and layer."""
+
+import json
+
+import pytest
+from torch import nn
+
+from ninefold.app.main import run
+from ninefold.training import benchmark_networks
+
+
+@pytest.fixture
+def _tiny(monkeypatch):
+    def build():
+        return nn.Sequential(nn.Conv2d(3, 8, 16, 16), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    monkeypatch.setattr(benchmark_networks, "NETWORKS", {"tiny": build, "small": build})
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_a_line_of_json_per_network(capsys):
+    assert run(["bench", "compile", "--against", "torch,channels_last", "--rounds", "1", "--batch", "2", "--json"]) == 0
+    out, err = capsys.readouterr()
+    tiny, small = map(json.loads, out.splitlines())
+    assert (tiny["network"], small["network"]) == ("tiny", "small")
+    assert {"threads", "batch", "ours_ms", "peers", "ratio", "max_rel_error", "fma_peak_gflops"} <= tiny.keys()
+    assert tiny["peers"]["torch"]["max_rel_error"] < 1e-5
+    assert (tiny["threads"], tiny["batch"]) == (1, 2)
+    assert err == ""
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_a_table_per_network_names_who_is_absent(capsys, monkeypatch):
+    from ninefold.training.contest.peers import base
+
+    def refuse(package):
+        raise ModuleNotFoundError(package)
+
+    monkeypatch.setattr(base, "import_module", refuse)
+    assert run(["bench", "compile", "tiny", "--against", "opencv,torch", "--rounds", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("tiny, 1 picture, 1 thread; FMA peak")
+    assert [line.split()[0] for line in out.splitlines()[3:]] == ["ninefold", "torch"]
+    assert "opencv did not run" in err
+    assert "opencv-python-headless" in err
+
+
+def test_a_line_of_json_per_way_to_compute_a_layer(capsys):
+    assert run(["bench", "conv", "16x8x8:16k3", "--rounds", "1", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["layer"] for row in rows} == {"16x8x8:16k3"}
+    assert {"torch", "direct kernel", "winograd F(4) kernel"} <= {row["way"] for row in rows}
+
+
+def test_a_table_per_layer(capsys):
+    assert run(["bench", "conv", "16x8x8:16k1", "--rounds", "1", "--threads", "2"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("16x8x8:16k1, 2 threads; FMA peak")
+    assert "direct kernel" in out
