@@ -15,6 +15,7 @@ _HOME = {
     "conv_transpose3d": "ops",
     "ConvSpec": "spec",
     "compile": "compiler",
+    "load": "compiler",
     "create": "networks",
     "cards": "networks",
 }

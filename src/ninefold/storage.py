@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
 
 from ninefold.errors import StorageFull
 
@@ -71,6 +72,34 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+@final
+class Choices:
+    """A table of names that outlives the process.
+
+    The file is JSON, `{"<what was measured>": "<the best of it>"}`. It only saves time: one that cannot be read counts
+    as empty, one that cannot be written is left alone. A write keeps what other processes wrote before it, and is seen
+    whole or not at all.
+
+    Args:
+        path: where the file is or will be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known = _names_in(path)
+
+    def get(self, key: str) -> str | None:
+        """Give what was chosen for `key`, or None."""
+        return self._known.get(key)
+
+    def put(self, key: str, name: str) -> None:
+        """Remember a choice, here and in the file."""
+        self._known = {**_names_in(self.path), **self._known, key: name}
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.path, json.dumps(self._known, indent=0, sort_keys=True))
+
+
 def remove_partial(folder: Path) -> None:
     """Remove what writers that were killed left behind in a folder that nobody else is writing to."""
     for path in folder.glob(f".*{PARTIAL}"):
@@ -88,6 +117,15 @@ def naming_a_full_disk(path: Path) -> Iterator[None]:
                 f"{path} could not be written: the disk is full; free some space and try again (all else is intact)"
             ) from error
         raise
+
+
+def _names_in(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {key: name for key, name in pairs if isinstance(name, str)}
 
 
 def _sync(path: Path, mode: int) -> None:

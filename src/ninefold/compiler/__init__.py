@@ -5,6 +5,7 @@ from ninefold.compiler.compiled import Compiled, compile  # noqa: A004  # as tor
 from ninefold.compiler.graph import Graph, Node, Value
 from ninefold.compiler.program import Plan
 from ninefold.compiler.run import run
+from ninefold.compiler.saved import Loaded, load
 from ninefold.compiler.simplify import simplified
 
-__all__ = ["Compiled", "Graph", "Node", "Plan", "Value", "captured", "compile", "run", "simplified"]
+__all__ = ["Compiled", "Graph", "Loaded", "Node", "Plan", "Value", "captured", "compile", "load", "run", "simplified"]

@@ -18,7 +18,7 @@ from ninefold.compiler.operations import (
 )
 from ninefold.kernels.llvm import depthwise, direct, first, winograd
 from ninefold.kernels.llvm.depthwise import Depthwise
-from ninefold.kernels.llvm.direct import Direct, border_read, default_tile
+from ninefold.kernels.llvm.direct import Direct, border_read
 from ninefold.kernels.llvm.elementwise import Elementwise
 from ninefold.kernels.llvm.epilogue import Epilogue
 from ninefold.kernels.llvm.first import First
@@ -41,6 +41,8 @@ Layouts = dict[str, Blocked]
 _PLANAR_CHANNELS: Final = 4  # up to so many are read from planes; more are worth being turned into blocks first
 _KNOWN: Final = frozenset({"relu", "leaky_relu", "silu", "hardswish", "hardsigmoid", "sigmoid"})
 _FAR: Final = 7  # on maps up to so many rows Winograd reads more weights than it saves products
+_MIDDLE: Final = 14  # on maps up to so many rows tiles of 4x4 reach over the edge, and tiles of 3x3 less
+_CUTS: Final = 4  # of each form
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Choice:
         border: zeros around x that are read.
         planar: whether x is read from planes.
         is_heavy: whether it is worth laying x out for it; else it only takes what is laid out already.
+        others: kernels that compute the same from the same inputs: of them only `make`, `why` and `border` count.
     """
 
     make: Callable[[Layouts], Kernel]
@@ -78,6 +81,7 @@ class Choice:
     border: Border = NO_BORDER
     planar: bool = False
     is_heavy: bool = True
+    others: tuple[Choice, ...] = ()
 
 
 def is_known(activation: Activation | None) -> bool:
@@ -130,36 +134,49 @@ def _conv(operation: Conv, asked: _Asked) -> Choice | str:
         return f"kernels work on 2 spatial axes, and it has {spec.dims}"
     residual = inputs[-1] if operation.residual else ""
     epilogue = _epilogue(operation.activation, bias=bool(bias), residual=bool(residual))
-    family = _family(spec, epilogue, asked.is_planar, rules)
-    if isinstance(family, str):
-        return family
-    return replace(family, x=inputs[0], residual=residual, weight=weight, bias=bias)
+    kernels = _kernels(spec, epilogue, asked.is_planar, rules)
+    if isinstance(kernels, str):
+        return kernels
+    best, *others = kernels
+    return replace(best, x=inputs[0], residual=residual, weight=weight, bias=bias, others=tuple(others))
 
 
-def _family(spec: ConvSpec, epilogue: Epilogue, is_planar: bool, rules: Rules) -> Choice | str:
+def _kernels(spec: ConvSpec, epilogue: Epilogue, is_planar: bool, rules: Rules) -> list[Choice] | str:
+    """Give the kernels worth timing, what the rule takes first, or say why there is none."""
     few = spec.in_channels <= _PLANAR_CHANNELS and not epilogue.residual
     if is_planar and few and first.why_not(spec) is None:
-        tile = default_tile(spec, rules.target)
-        return Choice(lambda at: First(spec, at["y"], epilogue, tile), _tiled("first", tile), "", planar=True)
+        return [_first(spec, epilogue, tile) for tile in first.candidates(spec, rules.target)]
     if depthwise.why_not(spec) is None:
-        strip = depthwise.default_strip(spec, rules.target)
-        return Choice(
-            lambda at: Depthwise(spec, at["x"], at["y"], epilogue, strip, at.get("residual")),
-            f"depthwise {strip.rows}x{strip.columns}",
-            "",
-            border=border_read(spec),
-        )
-    outputs = _winograd_outputs(spec, rules)
-    if outputs:
-        cut = winograd.default_tile(spec, rules.target, outputs)
-        return Choice(
-            lambda at: WinogradConv(spec, at["x"], at["y"], epilogue, cut, at.get("residual")),
-            f"winograd F({outputs},3), blocks of {cut.block} tiles",
-            "",
-        )
+        return [_depthwise(spec, epilogue, strip) for strip in depthwise.candidates(spec, rules.target)]
     if reason := direct.why_not(spec, rules.target):
         return f"the direct kernel was asked: {reason}"
-    tile = default_tile(spec, rules.target)
+    cuts = [_winograd(spec, epilogue, cut) for cut in _cuts(spec, rules)]
+    tiles = [_direct(spec, epilogue, tile) for tile in direct.candidates(spec, rules.target)]
+    return [*cuts, *tiles] if _saves_products(spec, rules) else [*tiles, *cuts]
+
+
+def _first(spec: ConvSpec, epilogue: Epilogue, tile: direct.Tile) -> Choice:
+    return Choice(lambda at: First(spec, at["y"], epilogue, tile), _tiled("first", tile), "", planar=True)
+
+
+def _depthwise(spec: ConvSpec, epilogue: Epilogue, strip: depthwise.Strip) -> Choice:
+    return Choice(
+        lambda at: Depthwise(spec, at["x"], at["y"], epilogue, strip, at.get("residual")),
+        f"depthwise {strip.rows}x{strip.columns}",
+        "",
+        border=border_read(spec),
+    )
+
+
+def _winograd(spec: ConvSpec, epilogue: Epilogue, cut: winograd.WinogradTile) -> Choice:
+    return Choice(
+        lambda at: WinogradConv(spec, at["x"], at["y"], epilogue, cut, at.get("residual")),
+        f"winograd F({cut.outputs},3), blocks of {cut.block} tiles",
+        "",
+    )
+
+
+def _direct(spec: ConvSpec, epilogue: Epilogue, tile: direct.Tile) -> Choice:
     return Choice(
         lambda at: Direct(spec, at["x"], at["y"], epilogue, tile, at.get("residual")),
         _tiled("direct", tile),
@@ -168,12 +185,20 @@ def _family(spec: ConvSpec, epilogue: Epilogue, is_planar: bool, rules: Rules) -
     )
 
 
-def _winograd_outputs(spec: ConvSpec, rules: Rules) -> int:
-    """Give m of F(m, 3), or 0 where another kernel is better or more exact."""
+def _cuts(spec: ConvSpec, rules: Rules) -> list[winograd.WinogradTile]:
+    """Give the cuts of Winograd's algorithm that are worth timing, what the rule takes first."""
+    if rules.precision == "exact" or winograd.why_not(spec):
+        return []
+    if min(spec.in_channels, spec.out_channels) < rules.target.lanes:
+        return []
+    forms = (4, 3) if min(spec.out_size) > _MIDDLE else (3, 4)
+    return [cut for outputs in forms for cut in winograd.candidates(spec, rules.target, outputs)[:_CUTS]]
+
+
+def _saves_products(spec: ConvSpec, rules: Rules) -> bool:
+    """Whether Winograd's algorithm, where it is allowed, is better by rule."""
     wide = min(spec.in_channels, spec.out_channels) >= 2 * rules.target.lanes
-    if rules.precision == "exact" or not wide or min(spec.out_size) <= _FAR or winograd.why_not(spec):
-        return 0
-    return 4 if min(spec.out_size) > 14 else 3
+    return wide and min(spec.out_size) > _FAR
 
 
 def _tiled(name: str, tile: direct.Tile) -> str:
@@ -190,14 +215,14 @@ def _dense(operation: Dense, asked: _Asked) -> Choice | str:
     out = asked.graph.shape(weight)[0]
     spec = ConvSpec.of(asked.maps, (out, *asked.maps[1:]))
     epilogue = _epilogue(operation.activation, bias=bool(bias), residual=False)
-    tile = default_tile(spec, asked.rules.target)
-    return Choice(
-        lambda at: Direct(spec, at["x"], at["y"], epilogue, tile),
-        _tiled("direct", tile),
-        x,
+    best, *others = (_direct(spec, epilogue, tile) for tile in direct.candidates(spec, asked.rules.target))
+    return replace(
+        best,
+        x=x,
         weight=weight,
         bias=bias[0] if bias else "",
         weight_shape=spec.weight_shape,
+        others=tuple(others),
     )
 
 

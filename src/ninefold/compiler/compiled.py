@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final, get_args
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_flatten  # the only place where torch keeps it
+from torch.utils._pytree import tree_flatten, tree_map_only  # the only place where torch keeps them
 
 from ninefold.compiler.capture import captured
 from ninefold.compiler.choice import Precision, Rules
 from ninefold.compiler.locks import Lock
 from ninefold.compiler.planner import planned
 from ninefold.compiler.program import Plan, Program
+from ninefold.compiler.saved import Settings, save
 from ninefold.compiler.simplify import simplified
+from ninefold.compiler.tuning import Tuner
 from ninefold.compiler.weights import Weights
-from ninefold.errors import InvalidInput, NinefoldError
+from ninefold.errors import InvalidInput, NinefoldError, Unsupported
 from ninefold.kernels.llvm.target import host
 
 if TYPE_CHECKING:
@@ -27,7 +30,12 @@ _KEPT: Final = 8  # programs, of the shapes seen last
 
 
 def compile(  # noqa: A001  # as torch and re call theirs
-    model: nn.Module, example_input: Any = None, *, threads: int | None = None, precision: Precision = "fast"
+    model: nn.Module,
+    example_input: Any = None,
+    *,
+    threads: int | None = None,
+    precision: Precision = "fast",
+    tune: bool = True,
 ) -> Compiled:
     """Make a model run on kernels written for this processor.
 
@@ -42,12 +50,14 @@ def compile(  # noqa: A001  # as torch and re call theirs
         example_input: a tensor, or a tuple of positional arguments, to plan for at once; None waits for the first call.
         threads: that may compute, >= 1; None for as many as torch uses.
         precision: "fast" allows Winograd's algorithm with F(3) and F(4), "exact" keeps to sums in the direct order.
+        tune: whether a layer's kernel is chosen by measuring several, which takes up to a minute the first time and is
+            remembered in the cache folder; else a rule chooses.
 
     Raises:
         InvalidInput: when `threads` or `precision` is none of the above.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
-    >>> fast = compile(model, torch.zeros(1, 3, 8, 8), threads=1)
+    >>> fast = compile(model, torch.zeros(1, 3, 8, 8), threads=1, tune=False)
     >>> torch.allclose(fast(torch.ones(1, 3, 8, 8)), model(torch.ones(1, 3, 8, 8)), atol=1e-5)
     True
     """
@@ -55,7 +65,7 @@ def compile(  # noqa: A001  # as torch and re call theirs
         raise InvalidInput(f"threads={threads} came; wanted at least 1, or None for as many as torch uses")
     if precision not in get_args(Precision):
         raise InvalidInput(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
-    made = Compiled(model, threads, precision)
+    made = Compiled(model, threads, precision, tune=tune)
     if example_input is not None:
         made.prepare(*(example_input if isinstance(example_input, tuple) else (example_input,)))
     return made
@@ -69,15 +79,17 @@ class Compiled(nn.Module):
         model: what is computed.
         threads: that may compute; None for as many as torch uses.
         precision: see `compile`.
+        tune: see `compile`.
     """
 
-    def __init__(self, model: nn.Module, threads: int | None, precision: Precision) -> None:
+    def __init__(self, model: nn.Module, threads: int | None, precision: Precision, *, tune: bool) -> None:
         super().__init__()
         self.model = model
         self.training = model.training
         self.plan = Plan(reason="it was not called yet")
-        self._threads, self._rules = threads, Rules(host(), precision)
+        self._threads, self._rules, self._tune = threads, Rules(host(), precision), tune
         self._programs: OrderedDict[Hashable, Program | Plan] = OrderedDict()
+        self._examples: dict[Hashable, tuple[Any, ...]] = {}
         self._lock = Lock()
         self._weights = Weights(model)
 
@@ -105,8 +117,35 @@ class Compiled(nn.Module):
     def refresh(self) -> None:
         """Forget all programs: for weights that were changed in a way that torch does not count, as through `.data`."""
         with self._lock:
-            self._programs.clear()
-            self._weights = Weights(self.model)
+            self._forget()
+
+    def save(self, path: str | Path) -> None:
+        """Write all programs made so far to one file of safetensors, which `ninefold.load` reads.
+
+        Weights are saved as they are at this moment. The file holds no code and does not need the model.
+
+        Args:
+            path: of the file; its folder must exist.
+
+        Raises:
+            InvalidInput: when the folder does not exist, or the model is in training mode.
+            Unsupported: when there is no program, or a part of one cannot be written; the message names it.
+            StorageFull: when the disk has no room; an older file is as it was.
+        """
+        with self._lock:
+            examples = [self._examples[key] for key, made in self._programs.items() if isinstance(made, Program)]
+        if not examples:
+            reason = self.plan.reason or "none is kept"
+            raise Unsupported(f"there is no program to save, as {reason}; call prepare first")
+        inputs = [tree_map_only(torch.Tensor, torch.Tensor.contiguous, example) for example in examples]
+        with torch.inference_mode(mode=False):
+            graphs = [(simplified(captured(self.model, example)), example) for example in inputs]
+        save(Path(path), graphs, Settings(self._rules.precision, self._threads, self._tune))
+
+    def _forget(self) -> None:
+        self._programs.clear()
+        self._examples.clear()
+        self._weights = Weights(self.model)
 
     def _why_not(self, leaves: list[Any]) -> str:
         """Say why the model itself has to run, or ""."""
@@ -129,13 +168,14 @@ class Compiled(nn.Module):
         key = (str(structure), *shapes, self._threads or torch.get_num_threads())
         with self._lock:
             if not self._weights.are_same():
-                self._programs.clear()
-                self._weights = Weights(self.model)
+                self._forget()
             if key not in self._programs:
                 self._programs[key] = self._new(inputs)
+                self._examples[key] = tree_map_only(torch.Tensor, _zeros, inputs)
             self._programs.move_to_end(key)
             while len(self._programs) > _KEPT:
-                self._programs.popitem(last=False)
+                oldest, _ = self._programs.popitem(last=False)
+                del self._examples[oldest]
             return self._programs[key]
 
     def _new(self, inputs: tuple[Any, ...]) -> Program | Plan:
@@ -144,7 +184,13 @@ class Compiled(nn.Module):
         try:
             with torch.inference_mode(mode=False):  # what is made here is also written to outside of that mode
                 graph = simplified(captured(self.model, inputs))
-                program = planned(graph, self._rules, self._threads or torch.get_num_threads())
+                threads = self._threads or torch.get_num_threads()
+                program = planned(graph, self._rules, threads, Tuner(self._rules.target) if self._tune else None)
         except NinefoldError as reason:
             return Plan(reason=str(reason))
         return program if program.plan.kernels else Plan(reason="there is nothing in it that a kernel computes")
+
+
+def _zeros(tensor: torch.Tensor) -> torch.Tensor:
+    """Give a tensor of the same shape and dtype that takes no memory."""
+    return torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from math import prod
+from operator import ge
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -13,10 +14,11 @@ from ninefold.compiler.choice import Choice
 from ninefold.compiler.decide import Joined, Left, decide, homes, unfused
 from ninefold.compiler.places import Places, Spot, placed
 from ninefold.compiler.program import Compute, Fetch, Line, Plan, Program, TorchCall
+from ninefold.compiler.tuning import Trial, packed_size
 from ninefold.kernels.llvm.convert import FromBlocks, Spread, ToBlocks
 from ninefold.kernels.llvm.kernel import Kernel, blocks_of, build
 from ninefold.kernels.llvm.layout import Blocked
-from ninefold.kernels.llvm.memory import copied
+from ninefold.kernels.llvm.memory import buffer, copied
 from ninefold.kernels.llvm.plan import Plan as NativePlan
 from ninefold.kernels.llvm.plan import Step
 
@@ -25,22 +27,25 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ninefold.compiler.choice import Rules
+    from ninefold.compiler.choice import Layouts, Rules
     from ninefold.compiler.decide import Decision
     from ninefold.compiler.graph import Graph, Node
     from ninefold.compiler.program import Stage
+    from ninefold.compiler.tuning import Tuner
     from ninefold.kernels.llvm.compiled import Library
+    from ninefold.kernels.llvm.kernel import Border
 
 
-def planned(graph: Graph, rules: Rules, threads: int) -> Program:
+def planned(graph: Graph, rules: Rules, threads: int, tuner: Tuner | None = None) -> Program:
     """Plan a graph: choose kernels, lay out maps, share memory, compile.
 
     Args:
         graph: simplified; its inputs are (N, ...) with the same N >= 1.
         rules: what choices depend on.
         threads: that may compute, >= 1.
+        tuner: measures which kernel is best for a layer; None leaves it to the rules.
     """
-    return _Planner(unfused(graph), rules, threads).program()
+    return _Planner(unfused(graph), rules, threads, tuner).program()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +86,15 @@ class _Call:
 
 @final
 class _Planner:
-    def __init__(self, graph: Graph, rules: Rules, threads: int) -> None:
-        self._graph, self._rules, self._threads = graph, rules, threads
+    def __init__(self, graph: Graph, rules: Rules, threads: int, tuner: Tuner | None) -> None:
+        self._graph, self._rules, self._threads, self._tuner = graph, rules, threads, tuner
         self._decisions = decide(graph, rules)
         self._homes = homes(self._decisions)
         self._events: list[_Run | _Give | _Call] = []
         self._blocks: dict[str, Spot] = {}
         self._planes: dict[str, Spot] = {}
         self._lines: list[Line] = []
+        self._taken: dict[str, str] = {}  # by the value computed: the kernel, as a table shows it
 
     def program(self) -> Program:
         """Write the program."""
@@ -126,11 +132,36 @@ class _Planner:
         x = self._given(choice.x) if choice.planar else self._in_blocks(choice.x)
         y = self._spot(node.outputs[0])
         residual = self._in_blocks(choice.residual) if choice.residual else None
-        layouts = {"x": x.layout, "y": y.layout, "residual": residual and residual.layout}
-        kernel = choice.make({name: layout for name, layout in layouts.items() if layout})
-        weight = self._weight(choice, kernel) if choice.weight else None
+        spots = {"x": x, "y": y, "residual": residual}
+        layouts = {name: spot.layout for name, spot in spots.items() if spot and spot.layout}
         bias = blocks_of(self._constant(choice.bias), self._rules.target.lanes) if choice.bias else None
-        self._events.append(_Run(kernel, x, y, residual, weight, bias))
+        kernels = {choice.make(layouts): choice.why}
+        kernels |= {other.make(layouts): other.why for other in choice.others if _fits(other.border, layouts)}
+        runs = [_Run(kernel, x, y, residual, bias=bias) for kernel in kernels]
+        tuned = self._tuned(runs, choice) if self._tuner and len(runs) > 1 else None
+        run = tuned or runs[0]
+        self._taken[node.outputs[0]] = f"{kernels[run.kernel]}, tuned" if tuned else choice.why
+        self._events.append(replace(run, weight=self._weight(choice, run.kernel) if choice.weight else None))
+
+    def _tuned(self, runs: list[_Run], choice: Choice) -> _Run | None:
+        """Give the run that a measurement prefers, now or earlier; None if there was no time for one."""
+        pictures = min(self._graph.pictures, self._threads)  # a thread takes pictures one after the other
+        kernels = [run.kernel for run in runs]
+
+        def trial() -> Trial:
+            library, packed = build(kernels, self._rules.target), _Packed()
+            places = placed([runs[0].spots], pictures)
+            # All read the same numbers: packing each kernel's weights would cost more than timing it.
+            shape = choice.weight_shape or self._graph.shape(choice.weight)
+            weight = buffer(max(packed_size(kernel, shape, self._rules.target.lanes) for kernel in kernels))
+            for numbers in (weight, *places.memory.values()):
+                numbers.fill(1.0)  # what was never written is no memory of its own, and read faster
+            steps = [replace(self._step(run, places, library, packed), weight=weight.ctypes.data) for run in runs]
+            plans = [NativePlan([step], self._threads) for step in steps]
+            return Trial(plans, list(places.memory.values()), (library, packed, weight))
+
+        best = self._tuner.pick(kernels, (pictures, self._threads), trial)
+        return runs[kernels.index(best)] if best else None
 
     def _weight(self, choice: Choice, kernel: Kernel) -> np.ndarray:
         weight = self._constant(choice.weight)
@@ -235,10 +266,16 @@ class _Planner:
 
     def _tell(self, node: Node, decision: Decision) -> None:
         kernels = {Joined: "written in place", Left: "torch"}
-        runs = decision.why if isinstance(decision, Choice) else kernels.get(type(decision), "no work")
+        is_kernel = isinstance(decision, Choice)
+        runs = self._taken[node.outputs[0]] if is_kernel else kernels.get(type(decision), "no work")
         why = decision.reason if isinstance(decision, Left) else ""
         shape = self._graph.shape(node.outputs[0]) if node.outputs[0] else ()
         self._lines.append(Line(", ".join(node.outputs), str(node.operation), shape, runs, why))
+
+
+def _fits(border: Border, layouts: Layouts) -> bool:
+    """Whether maps were laid out with the zeros that a kernel reads."""
+    return "x" not in layouts or all(map(ge, layouts["x"].border, border))
 
 
 @final

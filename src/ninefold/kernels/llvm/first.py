@@ -13,6 +13,7 @@ from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of, check_lan
 from ninefold.kernels.llvm.micro import Micro, Offsets, Sum
 from ninefold.kernels.llvm.text import POINTER, Function
 from ninefold.kernels.llvm.tile import Tile, pieces
+from ninefold.kernels.llvm.tile import candidates as direct_candidates
 
 if TYPE_CHECKING:
     from ninefold.kernels.llvm.epilogue import Epilogue
@@ -31,6 +32,18 @@ def why_not(spec: ConvSpec) -> str | None:
     if spec.groups > 1:
         return f"it computes convolutions of one group, and this one has {spec.groups}"
     return None
+
+
+def candidates(spec: ConvSpec, target: Target) -> list[Tile]:
+    """Give the tiles worth timing, the one with the smallest estimate first.
+
+    To those of the direct kernel comes a small one that writes one row in four vectors at a time: with few channels,
+    storing takes more of the time than the estimate knows.
+    """
+    small = Tile(rows=1, columns=6, vectors=4)
+    fits = target.registers >= 32 and spec.out_channels >= 4 * target.lanes and spec.out_size[1] >= small.columns
+    tiles = direct_candidates(spec, target)
+    return [*tiles, small] if fits and small not in tiles else tiles
 
 
 @final
