@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -53,15 +54,17 @@ class _Planar(Kernel):
     def _plane(self) -> int:
         return self.layout.height * self.layout.width
 
+    @abstractmethod
     def _ends(self, f: Function) -> tuple[Value, Value]:
         """Give the pointers (planar, blocked)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _square(self, f: Function, planar: Value, blocked: Value, channels: int) -> None:
-        raise NotImplementedError
+        """Write the conversion of `lanes` pixels of a block's channels."""
 
+    @abstractmethod
     def _pixel(self, f: Function, planar: Value, blocked: Value, channels: int) -> None:
-        raise NotImplementedError
+        """Write the conversion of one pixel of a block's channels."""
 
     def _entry(self, last: str, target: Target) -> Function:
         f = Function.entry(self.name, target)

@@ -11,8 +11,8 @@ from math import prod
 from typing import TYPE_CHECKING, Final, final
 
 from ninefold.errors import Unsupported
-from ninefold.kernels.llvm.direct import border_read, check_layout
-from ninefold.kernels.llvm.kernel import NO_BORDER, Border, Kernel, blocks_of
+from ninefold.kernels.llvm.direct import border_read
+from ninefold.kernels.llvm.kernel import Border, Kernel, blocks_of, check_convolution
 from ninefold.kernels.llvm.text import INT, POINTER, Function, Value
 from ninefold.kernels.llvm.tile import pieces
 
@@ -144,9 +144,7 @@ class Depthwise(Kernel):
         object.__setattr__(self, "spec", replace(self.spec, batch=1))
         if reason := why_not(self.spec):
             raise Unsupported(f"the depthwise kernel does not take {self.spec}: {reason}")
-        check_layout(self.input, self.spec.in_channels, self.spec.in_size, self.needs_border)
-        for layout in (self.output, self._residual):
-            check_layout(layout, self.spec.out_channels, self.spec.out_size, NO_BORDER)
+        check_convolution(self.spec, self.input, (self.output, self._residual), self.needs_border)
 
     @property
     def needs_border(self) -> Border:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from ninefold.errors import Unsupported
-from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of, check_lanes, check_layout
+from ninefold.kernels.llvm.kernel import Kernel, blocks_of, check_convolution, check_lanes
 from ninefold.kernels.llvm.micro import LINE, Micro, Offsets, Sum
 from ninefold.kernels.llvm.text import INT, Function, Value
 from ninefold.kernels.llvm.tile import Tile, candidates, default_tile, pieces, pointwise
@@ -99,9 +99,7 @@ class Direct(Kernel):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", replace(self.spec, batch=1))
-        check_layout(self.input, self.spec.in_channels, self.spec.in_size, self.needs_border)
-        for layout in (self.output, self._residual):
-            check_layout(layout, self.spec.out_channels, self.spec.out_size, NO_BORDER)
+        check_convolution(self.spec, self.input, (self.output, self._residual), self.needs_border)
 
     @property
     def needs_border(self) -> Border:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from ninefold.kernels.llvm.direct import check_layout
-from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of
+from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of, check_layout
 from ninefold.kernels.llvm.text import POINTER, Function
 
 if TYPE_CHECKING:

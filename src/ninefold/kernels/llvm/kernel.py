@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ninefold.kernels.llvm.layout import Blocked
     from ninefold.kernels.llvm.target import Target
     from ninefold.kernels.llvm.text import Function
+    from ninefold.spec import ConvSpec
 
 Border = tuple[int, int, int, int]
 NO_BORDER: Border = (0, 0, 0, 0)
@@ -98,6 +99,23 @@ def check_layout(layout: Blocked, channels: int, size: tuple[int, ...], border: 
             f"a border (above, below, left, right) of {layout.border} came, and the kernel reads {border}; "
             "lay the maps out with at least that"
         )
+
+
+def check_convolution(spec: ConvSpec, input: Blocked, outputs: Iterable[Blocked], border: Border) -> None:  # noqa: A002  # as the kernels' fields
+    """Refuse layouts that do not fit a convolution.
+
+    Args:
+        spec: the convolution.
+        input: layout of x.
+        outputs: layouts of y and of what is added to it.
+        border: zeros that are read around x.
+
+    Raises:
+        InvalidSpec: naming what came and what was wanted.
+    """
+    check_layout(input, spec.in_channels, spec.in_size, border)
+    for layout in outputs:
+        check_layout(layout, spec.out_channels, spec.out_size, NO_BORDER)
 
 
 def check_lanes(target: Target, *layouts: Blocked) -> None:

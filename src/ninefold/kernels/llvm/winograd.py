@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from ninefold.errors import Unsupported
-from ninefold.kernels.llvm.direct import check_layout
 from ninefold.kernels.llvm.epilogue import Epilogue
-from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of
+from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of, check_convolution
 from ninefold.kernels.llvm.micro import LINE, Micro, Offsets, Sum
 from ninefold.kernels.llvm.text import POINTER, Function, Value
 from ninefold.kernels.llvm.tile import pieces
@@ -94,9 +93,7 @@ class WinogradConv(Kernel):
         object.__setattr__(self, "spec", replace(self.spec, batch=1))
         if reason := why_not(self.spec):
             raise Unsupported(f"the Winograd kernel does not take {self.spec}: {reason}")
-        check_layout(self.input, self.spec.in_channels, self.spec.in_size, NO_BORDER)
-        for layout in (self.output, self._residual):
-            check_layout(layout, self.spec.out_channels, self.spec.out_size, NO_BORDER)
+        check_convolution(self.spec, self.input, (self.output, self._residual), NO_BORDER)
 
     @property
     def grid(self) -> tuple[int, int]:
