@@ -106,7 +106,11 @@ class Card:
         macs: multiply-accumulates of one picture in convolutions and dense layers, at `input`.
         fixed_size: True if only `input`'s height and width work.
         smallest: the smallest height and width that work, in pixels.
-        published: the paper's own figure with its place, such as "8.75 % error, CIFAR-10 test (Table 6)"; "" if none.
+        published: a published figure with its place, such as "8.75 % error, CIFAR-10 test (Table 6)"; "" if none.
+        top1: the accuracy in percent that `published` tells, where it is that of one crop of ImageNet's validation set.
+        naming: whose names of tensors a checkpoint may follow beside our own, such as "torchvision"; "" for nobody's.
+        preprocessing: of pictures, as checkpoints in that naming want it; "" where none is known.
+        licence: of the original code or weights, where it limits their use; "" else.
         differences: where this code differs from the paper, and why; one sentence each.
     """
 
@@ -123,4 +127,8 @@ class Card:
     fixed_size: bool = False
     smallest: int = 1
     published: str = ""
+    top1: float | None = None
+    naming: str = ""
+    preprocessing: str = ""
+    licence: str = ""
     differences: tuple[str, ...] = ()

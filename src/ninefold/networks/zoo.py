@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
 
 from ninefold.errors import InvalidInput, UnknownName
+from ninefold.networks.checkpoint import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
 
+    from ninefold.networks.checkpoint import Renaming
     from ninefold.records import Card
 
     Builder = Callable[[int, int], nn.Module]
 
-_ZOO: dict[str, tuple[Card, Builder]] = {}
+
+class Entry(NamedTuple):
+    """What the register holds of a network.
+
+    Args:
+        card: what is known of it.
+        build: `build(classes, in_channels) -> module`.
+        renaming: from the names of tensors that `card.naming` speaks of to ours.
+    """
+
+    card: Card
+    build: Builder
+    renaming: Renaming
 
 
-def network(card: Card) -> Callable[[Builder], Builder]:
-    """Register the decorated builder, `build(classes, in_channels) -> module`, under its card's name."""
+_ZOO: dict[str, Entry] = {}
+
+
+def network(card: Card, renaming: Renaming = ()) -> Callable[[Builder], Builder]:
+    """Register the decorated builder, `build(classes, in_channels) -> module`, under its card's name.
+
+    Args:
+        card: of the network.
+        renaming: from the names of tensors in published checkpoints to ours, see `checkpoint.renamed`.
+    """
 
     def register(build: Builder) -> Builder:
         if card.name in _ZOO:
             raise ValueError(f"two networks are called {card.name!r}")
-        _ZOO[card.name] = (card, build)
+        _ZOO[card.name] = Entry(card, build, renaming)
         return build
 
     return register
@@ -39,7 +64,7 @@ def cards(family: str | None = None) -> list[Card]:
     Raises:
         UnknownName: when there is no such family.
     """
-    everything = [_ZOO[name][0] for name in sorted(_ZOO)]
+    everything = [_ZOO[name].card for name in sorted(_ZOO)]
     families = {c.family for c in everything}
     if family is not None and family not in families:
         raise UnknownName.among("family of networks", family, families)
@@ -57,23 +82,30 @@ def card(name: str) -> Card:
     """
     if name not in _ZOO:
         raise UnknownName.among("network", name, _ZOO)
-    return _ZOO[name][0]
+    return _ZOO[name].card
 
 
-def create(name: str, *, classes: int | None = None, in_channels: int | None = None) -> nn.Module:
-    """Build a network with fresh weights, drawn from torch's global generator.
+def create(
+    name: str, *, classes: int | None = None, in_channels: int | None = None, checkpoint: str | Path | None = None
+) -> nn.Module:
+    """Build a network with fresh weights, drawn from torch's global generator, or with those of a checkpoint.
 
     Args:
         name: as `ninefold models` lists it.
         classes: scores per picture, >= 1; the published number if left out.
         in_channels: channels of a picture, >= 1; the published number if left out.
+        checkpoint: a file of weights in our names of tensors or in those that the card tells, see `checkpoint.load`;
+            tensors whose shape depends on `classes` or `in_channels` stay fresh where the file has another number of
+            them, and a warning names them.
 
     Returns:
         A module that maps images (N, in_channels, H, W) to the record that its task reads, such as `Logits`.
 
     Raises:
         UnknownName: when there is no such network.
-        InvalidInput: when `classes` or `in_channels` is below 1.
+        InvalidInput: when `classes` or `in_channels` is below 1, or the checkpoint is that of another network.
+        MissingData: when the checkpoint is not there.
+        CorruptFile: when it cannot be read.
 
     >>> import torch
     >>> create("lenet5", classes=7)(torch.zeros(2, 1, 32, 32)).scores.shape
@@ -86,4 +118,16 @@ def create(name: str, *, classes: int | None = None, in_channels: int | None = N
         raise InvalidInput(
             f"{name} was asked for with classes={classes} and in_channels={in_channels}; both must be at least 1"
         )
-    return _ZOO[name][1](classes, in_channels)
+    model = _ZOO[name].build(classes, in_channels)
+    if checkpoint is not None:
+        load(Path(checkpoint), model, _ZOO[name].renaming, _changeable(name))
+    return model
+
+
+def _changeable(name: str) -> frozenset[str]:
+    """Give the tensors of a network whose shape depends on `classes` or `in_channels`."""
+    entry = _ZOO[name]
+    with torch.device("meta"):
+        one = entry.build(entry.card.classes, entry.card.input[0]).state_dict()
+        other = entry.build(entry.card.classes + 1, entry.card.input[0] + 1).state_dict()
+    return frozenset(key for key, tensor in one.items() if tensor.shape != other[key].shape)

@@ -4,10 +4,24 @@ Convolutions in here are `torch.nn.Conv2d`, so that checkpoints, `torch.export` 
 networks; `ninefold.conv2d` is the door for calling one convolution by a chosen engine.
 """
 
-from ninefold.nn.backbone import Backbone
-from ninefold.nn.classifier import Classifier
+from ninefold.nn.backbone import Backbone, TappedBackbone
+from ninefold.nn.classifier import AuxiliaryClassifier, Classifier, MeanHead
+from ninefold.nn.conv_norm_act import RELU, RELU6, ConvNormAct
 from ninefold.nn.parallel_conv import ParallelConv
 from ninefold.nn.residual import BasicBlock, ZeroPadShortcut
 from ninefold.nn.table_conv import TableConv2d
 
-__all__ = ["Backbone", "BasicBlock", "Classifier", "ParallelConv", "TableConv2d", "ZeroPadShortcut"]
+__all__ = [
+    "RELU",
+    "RELU6",
+    "AuxiliaryClassifier",
+    "Backbone",
+    "BasicBlock",
+    "Classifier",
+    "ConvNormAct",
+    "MeanHead",
+    "ParallelConv",
+    "TableConv2d",
+    "TappedBackbone",
+    "ZeroPadShortcut",
+]

@@ -26,3 +26,15 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> list[Tensor]:
         """Give the feature maps of `images` (N, C, H, W), finest first; map i is (N, channels[i], ...)."""
+
+
+class TappedBackbone(Backbone):
+    """A backbone whose inner maps are wanted too, by side heads: abstract."""
+
+    @abstractmethod
+    def maps_and_taps(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Give the feature maps as `forward` does, and the maps inside that side heads read, in order."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Give the feature maps of `images` (N, C, H, W), finest first."""
+        return self.maps_and_taps(images)[0]

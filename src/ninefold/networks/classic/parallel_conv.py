@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ninefold.networks.zoo import network
-from ninefold.nn import Backbone, Classifier, ParallelConv
+from ninefold.nn import Backbone, Classifier, MeanHead, ParallelConv
 from ninefold.records import Card
 
 if TYPE_CHECKING:
@@ -50,4 +50,5 @@ class ParallelConvBackbone(Backbone):
 )
 def parallel_conv(classes: int, in_channels: int) -> Classifier:
     """Build the block with its classifier."""
-    return Classifier(ParallelConvBackbone(in_channels), classes)
+    backbone = ParallelConvBackbone(in_channels)
+    return Classifier(backbone, MeanHead(backbone.channels[-1], classes))

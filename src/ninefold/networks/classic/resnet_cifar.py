@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from ninefold.networks.zoo import network
-from ninefold.nn import Backbone, BasicBlock, Classifier, ZeroPadShortcut
+from ninefold.nn import Backbone, BasicBlock, Classifier, MeanHead, ZeroPadShortcut
 from ninefold.records import Card
 
 if TYPE_CHECKING:
@@ -79,4 +79,5 @@ def _stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequ
 )
 def resnet20(classes: int, in_channels: int) -> Classifier:
     """Build the network with n = 3."""
-    return Classifier(CifarResNet(blocks=3, in_channels=in_channels), classes)
+    backbone = CifarResNet(blocks=3, in_channels=in_channels)
+    return Classifier(backbone, MeanHead(backbone.channels[-1], classes))
