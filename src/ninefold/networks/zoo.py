@@ -80,9 +80,21 @@ def card(name: str) -> Card:
     Raises:
         UnknownName: when there is no such network.
     """
+    return entry(name).card
+
+
+def entry(name: str) -> Entry:
+    """Give all that the register holds of a network.
+
+    Args:
+        name: as `ninefold models` lists it.
+
+    Raises:
+        UnknownName: when there is no such network.
+    """
     if name not in _ZOO:
         raise UnknownName.among("network", name, _ZOO)
-    return _ZOO[name].card
+    return _ZOO[name]
 
 
 def create(
@@ -111,22 +123,21 @@ def create(
     >>> create("lenet5", classes=7)(torch.zeros(2, 1, 32, 32)).scores.shape
     torch.Size([2, 7])
     """
-    known = card(name)
-    classes = known.classes if classes is None else classes
-    in_channels = known.input[0] if in_channels is None else in_channels
+    found = entry(name)
+    classes = found.card.classes if classes is None else classes
+    in_channels = found.card.input[0] if in_channels is None else in_channels
     if min(classes, in_channels) < 1:
         raise InvalidInput(
             f"{name} was asked for with classes={classes} and in_channels={in_channels}; both must be at least 1"
         )
-    model = _ZOO[name].build(classes, in_channels)
+    model = found.build(classes, in_channels)
     if checkpoint is not None:
-        load(Path(checkpoint), model, _ZOO[name].renaming, _changeable(name))
+        load(Path(checkpoint), model, found.renaming, _changeable(found))
     return model
 
 
-def _changeable(name: str) -> frozenset[str]:
+def _changeable(entry: Entry) -> frozenset[str]:
     """Give the tensors of a network whose shape depends on `classes` or `in_channels`."""
-    entry = _ZOO[name]
     with torch.device("meta"):
         one = entry.build(entry.card.classes, entry.card.input[0]).state_dict()
         other = entry.build(entry.card.classes + 1, entry.card.input[0] + 1).state_dict()
