@@ -46,6 +46,16 @@ from ninefold.reference.losses import (
 from ninefold.reference.network import Network
 from ninefold.reference.pooling import average_pool, average_pool_backward, max_pool, max_pool_backward
 from ninefold.reference.sgd import SGD
+from ninefold.reference.sparse import (
+    Rulebook,
+    rulebook,
+    site_table,
+    sparse_convolve,
+    sparse_input_gradient,
+    sparse_pool,
+    sparse_pool_backward,
+    sparse_weight_gradient,
+)
 
 __all__ = [
     "SGD",
@@ -57,6 +67,7 @@ __all__ = [
     "Layer",
     "MaxPool",
     "Network",
+    "Rulebook",
     "average_pool",
     "average_pool_backward",
     "bias_gradient",
@@ -85,11 +96,18 @@ __all__ = [
     "mean_squared_error_backward",
     "relu",
     "relu_backward",
+    "rulebook",
     "run",
     "sigmoid",
     "sigmoid_backward",
+    "site_table",
     "softmax",
     "softmax_backward",
+    "sparse_convolve",
+    "sparse_input_gradient",
+    "sparse_pool",
+    "sparse_pool_backward",
+    "sparse_weight_gradient",
     "tanh",
     "tanh_backward",
     "weight_gradient",

@@ -4,6 +4,7 @@ from ninefold.spec.arguments import Axes, Padding, Pairs, padding_pairs, per_axi
 from ninefold.spec.conv import ConvSpec
 from ninefold.spec.fft import good_length
 from ninefold.spec.receptive import ReceptiveField
+from ninefold.spec.sparse import SparseKind, SparseSpec
 from ninefold.spec.winograd import Winograd
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Padding",
     "Pairs",
     "ReceptiveField",
+    "SparseKind",
+    "SparseSpec",
     "Winograd",
     "good_length",
     "padding_pairs",
