@@ -1,0 +1,99 @@
+"""Sparse convolution of features over a kernel map, with gradients of every order.
+
+With the sums of `engine`, slide (the forward one) and compare (the weight's gradient):
+
+    of  y = slide(x, w, map)       dx = slide(dy, exchanged(w), map.swapped)    dw = compare(x, dy, map)
+    of  w = compare(x, y, map)     dx = slide(y, exchanged(dw), map.swapped)    dy = slide(x, dw, map)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.autograd import Function
+
+from ninefold.errors import InvalidInput
+from ninefold.sparse.engine import DTYPES, Job, exchanged
+from ninefold.sparse.engines import engine_for
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ninefold.sparse.engine import Engine
+    from ninefold.sparse.map import KernelMap
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor | None, pairs: KernelMap, engine: str = "auto") -> Tensor:
+    """Convolve features over a kernel map.
+
+        y[o] = bias + sum over offsets k and pairs (i, o) of k of  weight[:, k] @ x[i]
+
+    Args:
+        x: (N, C), a row per input site.
+        weight: (O, *kernel, C / groups): what its last axis lacks of C says how many groups there are.
+        bias: (O,), or None for none.
+        pairs: the kernel map, from N to M sites.
+        engine: a name of `ninefold.sparse.ENGINES`, or "auto" for the first that can.
+
+    Returns:
+        (M, O).
+
+    Raises:
+        InvalidInput: when shapes or dtypes do not meet.
+        Unsupported: when the named engine cannot do it.
+    """
+    groups = _groups(x, weight, pairs)
+    job = Job(x.shape[1], len(weight), groups, x.device, x.dtype)
+    y = _Slide.apply(x, weight.flatten(1, -2), pairs, groups, engine_for(job, engine))
+    return y if bias is None else y + bias
+
+
+class _Slide(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, pairs: KernelMap, groups: int, engine: Engine) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.rest = pairs, groups, engine
+        return engine.forward(x.contiguous(), weight.contiguous(), pairs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), (pairs, groups, engine) = ctx.saved_tensors, ctx.rest
+        wants_x, wants_weight, *_ = ctx.needs_input_grad
+        dx = _Slide.apply(grad, exchanged(weight, groups), pairs.swapped, groups, engine) if wants_x else None
+        dw = _Compare.apply(x, grad, pairs, groups, engine) if wants_weight else None
+        return dx, dw, None, None, None
+
+
+class _Compare(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, grad: Tensor, pairs: KernelMap, groups: int, engine: Engine) -> Tensor:
+        ctx.save_for_backward(x, grad)
+        ctx.rest = pairs, groups, engine
+        return engine.weight_gradient(x.contiguous(), grad.contiguous(), pairs, groups)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        (x, grad), (pairs, groups, engine) = ctx.saved_tensors, ctx.rest
+        wants_x, wants_grad, *_ = ctx.needs_input_grad
+        dx = _Slide.apply(grad, exchanged(g, groups), pairs.swapped, groups, engine) if wants_x else None
+        dgrad = _Slide.apply(x, g, pairs, groups, engine) if wants_grad else None
+        return dx, dgrad, None, None, None
+
+
+def _groups(x: Tensor, weight: Tensor, pairs: KernelMap) -> int:
+    fits = x.dim() == 2 and len(x) == len(pairs.inputs) and weight.shape[1:-1] == torch.Size(pairs.kernel)
+    if not fits:
+        raise InvalidInput(
+            f"x of shape {tuple(x.shape)} and weight of shape {tuple(weight.shape)} came; wanted "
+            f"({len(pairs.inputs)}, C) and (O, {', '.join(map(str, pairs.kernel))}, C / groups)"
+        )
+    if x.dtype != weight.dtype or x.dtype not in DTYPES:
+        raise InvalidInput(f"x is {x.dtype} and weight is {weight.dtype}; wanted both in one of {DTYPES}")
+    groups, rest = divmod(x.shape[1], weight.shape[-1])
+    if rest or len(weight) % groups:
+        raise InvalidInput(
+            f"{x.shape[1]} input and {len(weight)} output channels do not fit a weight that sees {weight.shape[-1]} "
+            "channels at a time"
+        )
+    return groups
