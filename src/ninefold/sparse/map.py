@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -11,6 +11,8 @@ from ninefold.errors import InvalidInput
 from ninefold.sparse.search import found_pairs, output_sites
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from torch import Tensor
 
     from ninefold.sparse.sites import Sites
@@ -32,6 +34,8 @@ class KernelMap:
         out_rows: int32, likewise.
         starts: where each kept offset's pairs begin, and the end.
         mirrored: whether only the offsets before the middle one are kept.
+        memory: what was found out about these pairs, kept as long as they are; the swapped map shares it.
+        is_swapped: whether this is the swapped one of the two.
     """
 
     inputs: Sites
@@ -41,6 +45,8 @@ class KernelMap:
     out_rows: Tensor
     starts: tuple[int, ...]
     mirrored: bool = False
+    memory: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    is_swapped: bool = False
 
     @property
     def volume(self) -> int:
@@ -77,7 +83,14 @@ class KernelMap:
     @property
     def swapped(self) -> KernelMap:
         """Give the map from the output's sites back to the input's: that of gradients and of inverse convolutions."""
-        return replace(self, inputs=self.outputs, outputs=self.inputs, in_rows=self.out_rows, out_rows=self.in_rows)
+        return replace(
+            self,
+            inputs=self.outputs,
+            outputs=self.inputs,
+            in_rows=self.out_rows,
+            out_rows=self.in_rows,
+            is_swapped=not self.is_swapped,
+        )
 
 
 def kernel_map(sites: Sites, spec: SparseSpec) -> KernelMap:
@@ -104,9 +117,8 @@ def kernel_map(sites: Sites, spec: SparseSpec) -> KernelMap:
         sites.memory[spec] = _found(sites, spec)
     found: _Found = sites.memory[spec]
     outputs = sites if found.outputs is None else found.outputs
-    return KernelMap(
-        sites, outputs, spec.kernel, found.in_rows, found.out_rows, found.starts, mirrored=found.outputs is None
-    )
+    rows = found.in_rows, found.out_rows
+    return KernelMap(sites, outputs, spec.kernel, *rows, found.starts, found.outputs is None, found.memory)
 
 
 class _Found(NamedTuple):
@@ -116,6 +128,7 @@ class _Found(NamedTuple):
     in_rows: Tensor
     out_rows: Tensor
     starts: tuple[int, ...]
+    memory: dict[Hashable, Any]
 
 
 def _found(sites: Sites, spec: SparseSpec) -> _Found:
@@ -128,4 +141,4 @@ def _found(sites: Sites, spec: SparseSpec) -> _Found:
     for rows, _ in pairs:
         starts.append(starts[-1] + len(rows))
     in_rows, out_rows = (torch.cat([none, *side]) for side in (zip(*pairs, strict=True) if pairs else ((), ())))
-    return _Found(outputs, in_rows, out_rows, tuple(starts))
+    return _Found(outputs, in_rows, out_rows, tuple(starts), {})

@@ -165,9 +165,21 @@ class Function:
         """Read one number into all lanes."""
         return self.splat(self.load_scalar(pointer, offset))
 
-    def prefetch(self, pointer: Value, offset: Number = 0) -> None:
-        """Ask for a cache line that will be read soon."""
-        self._line(f"call void @llvm.prefetch.p0({self.at(pointer, offset)}, i32 0, i32 2, i32 1)")
+    def index(self, pointer: Value, place: Number = 0) -> Value:
+        """Read number `place` of a list of int32 as an integer."""
+        return self._new(INT, f"sext {self._new('i32', f'load i32, {self.at(pointer, place)}, align 4')} to i64")
+
+    def integer(self, pointer: Value, place: Number = 0) -> Value:
+        """Read number `place` of a list of int64."""
+        return self._new(INT, f"load i64, {self.at(pointer, self.mul(place, 2))}, align 8")
+
+    def address(self, pointer: Value, place: Number = 0) -> Value:
+        """Read address `place` of a list of addresses."""
+        return self._new(POINTER, f"load ptr, {self.at(pointer, self.mul(place, 2))}, align 8")
+
+    def prefetch(self, pointer: Value, offset: Number = 0, *, to_write: bool = False) -> None:
+        """Ask for a cache line that will be read, or written, soon."""
+        self._line(f"call void @llvm.prefetch.p0({self.at(pointer, offset)}, i32 {int(to_write)}, i32 2, i32 1)")
 
     def scratch(self, name: str) -> Value:
         """Reserve one aligned vector on the stack: where what must not be written goes."""
@@ -228,7 +240,7 @@ class Function:
 
     def first_lanes(self, x: Value, count: int) -> Value:
         """Give x with zeros behind its first `count` lanes."""
-        return self._picked(x, self.zero(), [lane if lane < count else self.lanes for lane in range(self.lanes)])
+        return self.picked(x, self.zero(), [lane if lane < count else self.lanes for lane in range(self.lanes)])
 
     def transposed(self, rows: Sequence[Value]) -> list[Value]:
         """Turn a square of `lanes` vectors over: lane j of vector i becomes lane i of vector j.
@@ -240,16 +252,17 @@ class Function:
         while distance < self.lanes:
             for i in (i for i in range(self.lanes) if not i & distance):
                 a, b = square[i], square[i + distance]
-                square[i] = self._picked(
+                square[i] = self.picked(
                     a, b, [k if not k & distance else self.lanes + k - distance for k in range(self.lanes)]
                 )
-                square[i + distance] = self._picked(
+                square[i + distance] = self.picked(
                     a, b, [k + distance if not k & distance else self.lanes + k for k in range(self.lanes)]
                 )
             distance *= 2
         return square
 
-    def _picked(self, a: Value, b: Value, lanes: Sequence[int]) -> Value:
+    def picked(self, a: Value, b: Value, lanes: Sequence[int]) -> Value:
+        """Give lane `lanes[i]` of a, or of b where they count on behind a's, as lane i."""
         mask = ", ".join(f"i32 {lane}" for lane in lanes)
         return self._new(self.vector, f"shufflevector {a}, {b}, <{self.lanes} x i32> <{mask}>")
 
@@ -329,6 +342,12 @@ class Function:
             write()
             self._line(f"br label %{after}")
         self._begin(after)
+
+    def keep_order(self) -> None:
+        """Let LLVM move nothing from before this point behind it or back: it would hold more values than registers."""
+        self._count += 1
+        self._line(f"br label %next{self._count}")
+        self._begin(f"next{self._count}")
 
     def call(self, name: str, arguments: Sequence[Number]) -> None:
         """Call a function of the same module; plain numbers are integers."""

@@ -5,9 +5,10 @@ from typing import Final
 from ninefold.errors import UnknownName, Unsupported
 from ninefold.sparse.engine import Engine, Job
 from ninefold.sparse.engines.gather_gemm_scatter import GatherGemmScatter
+from ninefold.sparse.engines.llvm import Llvm
 from ninefold.sparse.engines.reference import Reference
 
-ENGINES: Final[tuple[Engine, ...]] = (GatherGemmScatter(), Reference())
+ENGINES: Final[tuple[Engine, ...]] = (Llvm(), GatherGemmScatter(), Reference())
 
 
 def engine_for(job: Job, name: str = "auto") -> Engine:

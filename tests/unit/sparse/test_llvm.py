@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from ninefold import sparse
+from ninefold.errors import Unsupported
+from ninefold.sparse import Sites, kernel_map
+from ninefold.spec import SparseSpec
+
+SPECS = {
+    "submanifold": {"kernel": 3, "kind": "submanifold"},
+    "submanifold of 5, dilated": {"kernel": (1, 5, 3), "kind": "submanifold", "dilation": (1, 1, 2)},
+    "strided": {"kernel": 3, "stride": 2, "padding": 1},
+    "tiles": {"kernel": 2, "stride": 2},
+    "transposed": {"kernel": 3, "stride": 2, "kind": "transposed"},
+    "pointwise": {"kernel": 1, "kind": "submanifold"},
+}
+CHANNELS = [(4, 16, 1), (16, 16, 1), (20, 33, 1), (64, 64, 2), (32, 128, 4), (3, 1, 1)]
+
+
+def sites(size=(12, 20, 24), share=0.25):
+    torch.manual_seed(0)
+    return Sites.of((torch.rand(2, *size) < share).nonzero(), size, 2)[0]
+
+
+def drawn(spec, in_channels, out_channels, groups):
+    pairs = kernel_map(sites(), SparseSpec.of((12, 20, 24), **SPECS[spec]))
+    x = torch.randn(len(pairs.inputs), in_channels, requires_grad=True)
+    weight = torch.randn(out_channels, *pairs.kernel, in_channels // groups, requires_grad=True)
+    return pairs, x, weight, torch.randn(len(pairs.outputs), out_channels)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize(("in_channels", "out_channels", "groups"), CHANNELS)
+def test_values_and_gradients_are_those_of_matrix_products_in_float64(spec, in_channels, out_channels, groups):
+    pairs, x, weight, grad = drawn(spec, in_channels, out_channels, groups)
+    ours = torch.autograd.grad((y := sparse.conv(x, weight, None, pairs, "llvm")), (x, weight), grad)
+    exact_x, exact_weight = (t.detach().double().requires_grad_() for t in (x, weight))
+    exact = sparse.conv(exact_x, exact_weight, None, pairs, "gather_gemm_scatter")
+    theirs = torch.autograd.grad(exact, (exact_x, exact_weight), grad.double())
+    for one, other in zip((y, *ours), (exact, *theirs), strict=True):
+        assert (one - other).abs().max() <= 1e-5 * other.abs().max()
+
+
+def test_results_are_the_same_bit_for_bit_for_any_number_of_threads():
+    pairs, x, weight, grad = drawn("submanifold", 32, 48, 1)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2, 3, 2):
+        torch.set_num_threads(threads)
+        y = sparse.conv(x, weight, None, pairs, "llvm")
+        found.append([y, *torch.autograd.grad(y, (x, weight), grad)])
+    torch.set_num_threads(before)
+    for others in found[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[0], others, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "groups", "part"), [(torch.float64, 1, "float32 only"), (torch.float32, 32, "do not fill a vector")]
+)
+def test_what_it_cannot_do_is_left_to_the_next_engine(dtype, groups, part):
+    pairs = kernel_map(sites(), SparseSpec.of((12, 20, 24), 3, kind="submanifold"))
+    x, weight = torch.randn(len(pairs.inputs), 32, dtype=dtype), torch.randn(32, 3, 3, 3, 32 // groups, dtype=dtype)
+    with pytest.raises(Unsupported, match=part):
+        sparse.conv(x, weight, None, pairs, "llvm")
+    assert sparse.conv(x, weight, None, pairs).shape == (len(pairs.outputs), 32)
