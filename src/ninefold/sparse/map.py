@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from ninefold.errors import InvalidInput
+from ninefold.kernels.llvm.site_lists import meetings, neighbours
 from ninefold.sparse.search import found_pairs, output_sites
+from ninefold.sparse.sites import Sites
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from torch import Tensor
 
-    from ninefold.sparse.sites import Sites
     from ninefold.spec import Axes, SparseSpec
 
 
@@ -133,6 +134,8 @@ class _Found(NamedTuple):
 
 def _found(sites: Sites, spec: SparseSpec) -> _Found:
     mirrored = spec.kind == "submanifold"
+    if sites.coords.device.type == "cpu":
+        return _found_natively(sites, spec)
     outputs = None if mirrored else output_sites(sites, spec)
     kept = spec.offsets[: spec.volume // 2] if mirrored else spec.offsets
     pairs = [found_pairs(sites, sites if outputs is None else outputs, spec, offset) for offset in kept]
@@ -142,3 +145,13 @@ def _found(sites: Sites, spec: SparseSpec) -> _Found:
         starts.append(starts[-1] + len(rows))
     in_rows, out_rows = (torch.cat([none, *side]) for side in (zip(*pairs, strict=True) if pairs else ((), ())))
     return _Found(outputs, in_rows, out_rows, tuple(starts), {})
+
+
+def _found_natively(sites: Sites, spec: SparseSpec) -> _Found:
+    coords, outputs = sites.coords.numpy(), None
+    if spec.kind == "submanifold":
+        lists = neighbours(coords, spec)
+    else:
+        found, lists = meetings(coords, spec)
+        outputs = Sites(torch.from_numpy(found), spec.out_size, sites.batch)
+    return _Found(outputs, torch.from_numpy(lists.in_rows), torch.from_numpy(lists.out_rows), lists.starts, {})

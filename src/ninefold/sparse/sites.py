@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, final
 import torch
 
 from ninefold.errors import InvalidInput
+from ninefold.kernels.llvm.site_lists import site_keys, sorted_with_rows
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -60,16 +61,15 @@ class Sites:
         pictures = (int(coords[:, 0].max()) + 1 if len(coords) else 1) if batch is None else batch
         if prod(grid) * max(pictures, 1) > _MOST_CELLS:
             raise InvalidInput(f"{pictures} grids of {grid} have more than 2^62 cells; take larger cells")
-        _check_range(coords, (pictures, *grid))
-        keys = _keys(coords, grid)
-        keys, order = torch.sort(keys, stable=True)
+        narrow = coords.to(torch.int32).contiguous()
+        keys, order = _sorted(coords, narrow, (pictures, *grid))
         twice = (keys[1:] == keys[:-1]).nonzero()
         if len(twice):
             first, second = sorted(order[int(twice[0]) : int(twice[0]) + 2].tolist())
             raise InvalidInput(
                 f"rows {first} and {second} are both site {tuple(coords[first].tolist())}; give every site once"
             )
-        sites = cls(coords[order].to(torch.int32).contiguous(), grid, pictures)
+        sites = cls(narrow[order], grid, pictures)
         sites._keys = keys
         return sites, order
 
@@ -133,10 +133,24 @@ def _check_form(coords: Tensor, size: Axes) -> None:
         raise InvalidInput(f"size={size} came; wanted 1 to 4 numbers of at least 1")
 
 
-def _check_range(coords: Tensor, limits: tuple[int, ...]) -> None:
-    outside = ((coords < 0) | (coords >= coords.new_tensor(limits, dtype=torch.int64))).any(dim=1).nonzero()
-    if len(outside):
-        row = int(outside[0])
+def _sorted(coords: Tensor, narrow: Tensor, limits: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Give the sorted keys and the row that each was, once no site is outside."""
+    if coords.device.type != "cpu" or (
+        coords.dtype != torch.int32 and not torch.equal(narrow.to(coords.dtype), coords)
+    ):
+        outside = ((coords < 0) | (coords >= coords.new_tensor(limits, dtype=torch.int64))).any(dim=1).nonzero()
+        _refuse_outside(coords, int(outside[0]) if len(outside) else -1, limits)
+        return torch.sort(_keys(coords, limits[1:]), stable=True)
+    found = site_keys(narrow.numpy(), limits)
+    _refuse_outside(coords, found.outside, limits)
+    if found.are_sorted:
+        return torch.from_numpy(found.keys), torch.arange(len(coords))
+    keys, rows = sorted_with_rows(found.keys)
+    return torch.from_numpy(keys), torch.from_numpy(rows).long()
+
+
+def _refuse_outside(coords: Tensor, row: int, limits: tuple[int, ...]) -> None:
+    if row >= 0:
         raise InvalidInput(
             f"row {row} is site {tuple(coords[row].tolist())}, outside {limits[0]} grids of {limits[1:]}; "
             "cut the points to the grid first"
