@@ -13,10 +13,11 @@ from ninefold.networks.checkpoint import renamed
 
 @pytest.mark.parametrize("card", [c for c in networks.cards() if c.naming], ids=lambda card: card.name)
 def test_every_published_tensor_has_its_place(card):
-    tensors = read(card.name)["tensors"]
+    golden = read(card.name)
+    classes = len(golden["scores"][0]) if golden["scores"] else card.classes
     with torch.device("meta"):
-        ours = networks.create(card.name).state_dict()
-    places = {renamed(name, zoo.entry(card.name).renaming): shape for name, shape in tensors.items()}
+        ours = networks.create(card.name, classes=classes).state_dict()
+    places = {renamed(name, zoo.entry(card.name).renaming): shape for name, shape in golden["tensors"].items()}
     places.pop("", None)
     wanted = {name for name in ours if not name.endswith("num_batches_tracked")}
     assert {name for name in places if not name.endswith("num_batches_tracked")} == wanted
@@ -32,6 +33,15 @@ def test_scores_are_those_of_the_original_code(name, tmp_path):
     with torch.no_grad():
         ours = model(picture(golden["input"])).scores
     assert (ours - scores).abs().max() <= 1e-4 * scores.abs().max()
+
+
+def test_scores_are_kept_for_a_network_of_every_file_with_published_names():
+    def modules(names):
+        builds = [zoo.entry(name).build for name in names]
+        return {getattr(build, "func", build).__module__ for build in builds}
+
+    scored = modules(name for name in names() if read(name)["scores"])
+    assert modules(card.name for card in networks.cards() if card.naming) <= scored
 
 
 def test_every_golden_file_belongs_to_a_network_and_says_where_it_is_from():

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
-import zipfile
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -13,7 +11,7 @@ import torch
 from ninefold.errors import CorruptFile, InvalidInput, MissingData
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -35,6 +33,20 @@ def renamed(name: str, renaming: Renaming) -> str:
     for pattern, replacement in renaming:
         name = re.sub(pattern, replacement, name)
     return name
+
+
+def in_stages(published: Sequence[str], depths: Sequence[int]) -> Renaming:
+    """Give the rules that put blocks, which others named in a row, into the stages of a `StagedBackbone`.
+
+    Args:
+        published: how the names of each block's tensors begin, in the order of the blocks.
+        depths: number of blocks of each stage; together as many as `published`.
+
+    >>> renamed("features.2.conv.weight", in_stages(("features.0.", "features.1.", "features.2."), (1, 2)))
+    'backbone.stages.1.1.conv.weight'
+    """
+    ours = (f"backbone.stages.{stage}.{block}." for stage, depth in enumerate(depths) for block in range(depth))
+    return tuple((f"^{re.escape(theirs)}", name) for theirs, name in zip(published, ours, strict=True))
 
 
 def load(path: Path, model: nn.Module, renaming: Renaming = (), changeable: frozenset[str] = frozenset()) -> None:
@@ -93,8 +105,8 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 def _saved_by_torch(path: Path) -> dict[str, object]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except Exception as error:  # torch names no common class for what a damaged file leads to
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CorruptFile(
             f"{path} cannot be read as plain weights ({reason}); copy or download it again, or save its state dict anew"
         ) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 
@@ -13,7 +14,7 @@ from ninefold.networks.checkpoint import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from ninefold.networks.checkpoint import Renaming
     from ninefold.records import Card
@@ -36,6 +37,18 @@ class Entry(NamedTuple):
 
 
 _ZOO: dict[str, Entry] = {}
+
+# What torchvision's checkpoints, and all that follow them, want: a card's `preprocessing`.
+IMAGENET_PICTURES: Final = "RGB, from 0 to 1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)"
+# What weights from TensorFlow want.
+INCEPTION_PICTURES: Final = "RGB, from 0 to 1, minus 0.5, divided by 0.5"
+# Of networks whose authors wrote them in TensorFlow: one of a card's `differences`.
+SYMMETRIC_PADDING: Final = (
+    "Strided convolutions pad all sides alike, as weights published for PyTorch want it; the authors' TensorFlow code "
+    "pads one row less above and one column less on the left where sizes are even."
+)
+# What the multiply-accumulates of networks over points are counted on: a card's `counted_on`.
+SPHERE: Final = "15,192 voxels of a hollow sphere, 64 across and 1.25 thick (`ninefold.nn.sphere`)"
 
 
 def network(card: Card, renaming: Renaming = ()) -> Callable[[Builder], Builder]:
@@ -105,13 +118,15 @@ def create(
     Args:
         name: as `ninefold models` lists it.
         classes: scores per picture, >= 1; the published number if left out.
-        in_channels: channels of a picture, >= 1; the published number if left out.
+        in_channels: channels of a picture, or features of a point, >= 1; the published number if left out.
         checkpoint: a file of weights in our names of tensors or in those that the card tells, see `checkpoint.load`;
             tensors whose shape depends on `classes` or `in_channels` stay fresh where the file has another number of
             them, and a warning names them.
 
     Returns:
-        A module that maps images (N, in_channels, H, W) to the record that its task reads, such as `Logits`.
+        A module that maps images (N, in_channels, H, W), or a `sparse.SparseTensor` of in_channels features where its
+        card says that it reads points, to the record that its task reads, such as `Logits`. It refuses pictures of a
+        size that its card excludes with `InvalidInput`.
 
     Raises:
         UnknownName: when there is no such network.
@@ -133,7 +148,22 @@ def create(
     model = found.build(classes, in_channels)
     if checkpoint is not None:
         load(Path(checkpoint), model, found.renaming, _changeable(found))
+    if found.card.reads == "pictures":
+        model.register_forward_pre_hook(partial(_check_size, found.card))
     return model
+
+
+def _check_size(card: Card, _model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Refuse a size before a layer inside the network does; a picture that came by name is left to that layer."""
+    own = card.input[1:]
+    height, width = inputs[0].shape[-2:] if inputs else own
+    if card.fixed_size and (height, width) != own:
+        wanted = f"{own[0]}x{own[1]} only; resize them to that"
+    elif height < card.smallest or width < card.smallest:
+        wanted = f"at least {card.smallest}x{card.smallest}; enlarge them"
+    else:
+        return
+    raise InvalidInput(f"pictures of {height}x{width} came, and {card.name} takes pictures of {wanted}")
 
 
 def _changeable(entry: Entry) -> frozenset[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -38,3 +40,22 @@ class TappedBackbone(Backbone):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Give the feature maps of `images` (N, C, H, W), finest first."""
         return self.maps_and_taps(images)[0]
+
+
+class StagedBackbone(Backbone):
+    """Stages in a row, each of which gives one map: abstract; the final class tells `channels` and `strides`.
+
+    Args:
+        stages: the blocks of each stage; the first block takes pictures, every other what the block before it gives.
+    """
+
+    def __init__(self, stages: Sequence[Sequence[nn.Module]]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.Sequential(*blocks) for blocks in stages)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Give the maps of all stages for `images` (N, C, H, W), finest first."""
+        maps: list[Tensor] = []
+        for stage in self.stages:
+            maps.append(stage(maps[-1] if maps else images))
+        return maps

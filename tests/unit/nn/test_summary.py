@@ -209,3 +209,19 @@ def test_an_impossible_size_names_the_layer_and_the_size_there(net, shape, sente
 def test_a_network_that_reads_values_is_refused():
     with pytest.raises(Unsupported, match="only shapes"):
         summarize(Calling(lambda _, x: x if x.sum() > 0 else -x), (1, 2, 2))
+
+
+def test_memory_counts_what_is_needed_at_the_same_time():
+    def branching(self, x):
+        y = self.conv(x)  # x, y: 2 * 4 * 64 bytes
+        z = y.relu()  # y, z, and x which is read once more
+        return z + x
+
+    def chain(self, x):
+        return self.conv(self.conv(self.conv(x)).relu_())
+
+    conv = nn.Conv2d(1, 1, 3, padding=1)
+    for function, values in ((branching, 3), (chain, 2)):
+        summary = summarize(Calling(function, conv=conv), (1, 8, 8))
+        assert summary.activation_bytes == values * 64 * 4
+        assert summary.weight_bytes == 10 * 4

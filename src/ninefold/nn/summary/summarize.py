@@ -32,6 +32,10 @@ class Summary:
             such as side heads of training, are in no row.
         macs: multiply-accumulates of all convolutions and dense layers.
         largest_activation: values in the largest output of a row, or in the picture if that is larger.
+        weight_bytes: of all parameters and buffers.
+        activation_bytes: of the picture and the values made from it, where most of them are needed at the same time:
+            each from the operation that makes it to the last one that reads it. What an operation needs inside itself
+            is not counted.
     """
 
     input_shape: tuple[int, ...]
@@ -39,6 +43,8 @@ class Summary:
     parameters: int
     macs: int
     largest_activation: int
+    weight_bytes: int
+    activation_bytes: int
 
 
 def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
@@ -80,6 +86,8 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
         parameters=sum(p.numel() for p in bare.parameters()),
         macs=sum(row.macs for row in trace.rows),
         largest_activation=max([picture.numel(), *(row.values for row in trace.rows)]),
+        weight_bytes=sum(tensor.nbytes for tensor in chain(bare.parameters(), bare.buffers())),
+        activation_bytes=trace.lifetimes.peak(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode  # the public name of this hook, underscore and all
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from ninefold.nn.summary.memory import Lifetimes
 from ninefold.nn.summary.sight import Sight
 from ninefold.nn.summary.steps import CONVOLUTIONS, Step, conv_spec, step_of
 
@@ -82,6 +84,7 @@ class Trace(TorchDispatchMode):
         self._sights = {id(picture): Sight.of_picture(picture.shape[2:])}
         self._kept: list[object] = [picture]  # while a tensor is alive, its id names no other
         self._frames: list[_Frame] = []
+        self.lifetimes = Lifetimes(picture, chain(model.parameters(), model.buffers()))
         for module in model.modules():
             module.register_forward_pre_hook(self._enter)
             module.register_forward_hook(self._leave)
@@ -103,7 +106,9 @@ class Trace(TorchDispatchMode):
         if name in CONVOLUTIONS:
             conv_spec(name, args)  # its sentence about an impossible size says more than torch's
         result = func(*args, **kwargs)
-        self._follow(name, args, _tensors((args, kwargs)), _tensors(result), is_move=func.is_view or name in _MOVES)
+        inputs, outputs = _tensors((args, kwargs)), _tensors(result)
+        self.lifetimes.note(inputs + outputs)
+        self._follow(name, args, inputs, outputs, is_move=func.is_view or name in _MOVES)
         return result
 
     def _follow(
