@@ -105,7 +105,7 @@ class Call:
 
     def uses_only(self, index: int) -> bool:
         """Say whether nothing but result `index` of several is used."""
-        return all(user.args[1] == index for user in self._node.users)
+        return all(user.args[1] == index for user in self._node.users if user.users)
 
     def is_computed(self, name: str) -> bool:
         """Say whether a value is neither an input nor a constant."""

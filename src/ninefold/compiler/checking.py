@@ -11,7 +11,18 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode  # the only place where torch keeps it
 
 from ninefold.compiler.graph import Value
-from ninefold.compiler.operations import Conv, Dense, Operation, Pad, Pool, Scale
+from ninefold.compiler.operations import (
+    ChannelPool,
+    Conv,
+    Dense,
+    Gather,
+    LocalResponse,
+    Operation,
+    Pad,
+    Pool,
+    Resize,
+    Scale,
+)
 from ninefold.compiler.run import compute
 
 if TYPE_CHECKING:
@@ -67,7 +78,10 @@ def _fits(operation: Operation, x: Sequence[Tensor]) -> bool:  # noqa: ARG001  #
 
 @_fits.register(Conv)
 def _conv(operation: Conv, x: Sequence[Tensor]) -> bool:
-    spec = operation.spec
+    spec, pool = operation.spec, operation.pool
+    is_window = spec.dims == 2 and type(pool) is int and 1 < pool <= min(spec.out_size)
+    if type(pool) is not int or not (pool == 1 or is_window):
+        return False
     bias = [(spec.out_channels,)] * operation.bias
     residual = [(spec.batch, spec.out_channels, *spec.out_size)] * operation.residual
     return _are(x, (spec.batch, spec.in_channels, *spec.in_size), spec.weight_shape, *bias, *residual)
@@ -97,6 +111,28 @@ def _pool(operation: Pool, x: Sequence[Tensor]) -> bool:
 @_fits.register(Pad)
 def _pad(operation: Pad, x: Sequence[Tensor]) -> bool:
     return len(operation.padding) == x[0].dim() and min(map(min, operation.padding)) >= 0
+
+
+@_fits.register(Gather)
+def _gather(operation: Gather, x: Sequence[Tensor]) -> bool:
+    there = sum(operand.shape[1] for operand in x)
+    return len(x) in (1, 2) and all(type(c) is int and 0 <= c < there for c in operation.channels)
+
+
+@_fits.register(LocalResponse)
+def _local_response(operation: LocalResponse, x: Sequence[Tensor]) -> bool:
+    return type(operation.size) is int and operation.size > 0 and x[0].dim() == 4
+
+
+@_fits.register(Resize)
+def _resize(operation: Resize, x: Sequence[Tensor]) -> bool:
+    sizes = [type(n) is int and n > 0 for n in operation.size]
+    return operation.kind in ("nearest", "bilinear") and x[0].dim() == 4 and sizes == [True, True]
+
+
+@_fits.register(ChannelPool)
+def _channel_pool(operation: ChannelPool, x: Sequence[Tensor]) -> bool:
+    return operation.kind in ("max", "average") and x[0].dim() == 4
 
 
 def _are(x: Sequence[Tensor], *shapes: tuple[int, ...]) -> bool:

@@ -11,16 +11,13 @@ from torch import nn
 from torch.utils._pytree import tree_flatten, tree_map_only  # the only place where torch keeps them
 
 from ninefold.compiler.capture import captured
-from ninefold.compiler.choice import Precision, Rules
+from ninefold.compiler.choice import Precision
 from ninefold.compiler.locks import Lock
-from ninefold.compiler.planner import planned
 from ninefold.compiler.program import Plan, Program
 from ninefold.compiler.saved import Settings, save
 from ninefold.compiler.simplify import simplified
-from ninefold.compiler.tuning import Tuner
 from ninefold.compiler.weights import Weights
 from ninefold.errors import InvalidInput, NinefoldError, Unsupported
-from ninefold.kernels.llvm.target import host
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -36,6 +33,7 @@ def compile(  # noqa: A001  # as torch and re call theirs
     threads: int | None = None,
     precision: Precision = "fast",
     tune: bool = True,
+    max_weight_bytes: int | None = None,
 ) -> Compiled:
     """Make a model run on kernels written for this processor.
 
@@ -49,12 +47,15 @@ def compile(  # noqa: A001  # as torch and re call theirs
         model: any module; its parameters are shared, and changes of them are noticed.
         example_input: a tensor, or a tuple of positional arguments, to plan for at once; None waits for the first call.
         threads: that may compute, >= 1; None for as many as torch uses.
-        precision: "fast" allows Winograd's algorithm with F(3) and F(4), "exact" keeps to sums in the direct order.
+        precision: "fast" allows Winograd's algorithm, and `plan.error` is what it costs; "exact" keeps to sums in the
+            direct order.
         tune: whether a layer's kernel is chosen by measuring several, which takes up to a minute the first time and is
             remembered in the cache folder; else a rule chooses.
+        max_weight_bytes: that weights in the kernels' order may take, >= 0, at the price of speed: Winograd's algorithm
+            wants up to seven times as many as summing directly. Where even that wants more, the plan says so.
 
     Raises:
-        InvalidInput: when `threads` or `precision` is none of the above.
+        InvalidInput: when `threads`, `precision` or `max_weight_bytes` is none of the above.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
     >>> fast = compile(model, torch.zeros(1, 3, 8, 8), threads=1, tune=False)
@@ -65,7 +66,9 @@ def compile(  # noqa: A001  # as torch and re call theirs
         raise InvalidInput(f"threads={threads} came; wanted at least 1, or None for as many as torch uses")
     if precision not in get_args(Precision):
         raise InvalidInput(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
-    made = Compiled(model, threads, precision, tune=tune)
+    if max_weight_bytes is not None and max_weight_bytes < 0:
+        raise InvalidInput(f"max_weight_bytes={max_weight_bytes} came; wanted at least 0, or None for no limit")
+    made = Compiled(model, Settings(precision, threads, tune, max_weight_bytes))
     if example_input is not None:
         made.prepare(*(example_input if isinstance(example_input, tuple) else (example_input,)))
     return made
@@ -77,17 +80,16 @@ class Compiled(nn.Module):
 
     Args:
         model: what is computed.
-        threads: that may compute; None for as many as torch uses.
-        precision: see `compile`.
-        tune: see `compile`.
+        settings: how it is planned.
     """
 
-    def __init__(self, model: nn.Module, threads: int | None, precision: Precision, *, tune: bool) -> None:
+    def __init__(self, model: nn.Module, settings: Settings) -> None:
         super().__init__()
         self.model = model
+        self._itself = (model,)  # found sooner than a module among modules
         self.training = model.training
         self.plan = Plan(reason="it was not called yet")
-        self._threads, self._rules, self._tune = threads, Rules(host(), precision), tune
+        self._settings = settings
         self._programs: OrderedDict[Hashable, Program | Plan] = OrderedDict()
         self._examples: dict[Hashable, tuple[Any, ...]] = {}
         self._lock = Lock()
@@ -95,28 +97,22 @@ class Compiled(nn.Module):
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the model."""
-        leaves, structure = tree_flatten(inputs)
-        if reason := self._why_not(leaves):
-            self.plan = Plan(reason=reason)
-            return self.model(*inputs)
-        made = self._made(inputs, leaves, structure)
+        made = self._program_for(inputs)
+        plan = made if isinstance(made, Plan) else made.plan
+        if self.plan is not plan:  # a module takes its time over attributes
+            self.plan = plan
         if isinstance(made, Plan):
-            self.plan = made
             return self.model(*inputs)
-        self.plan = made.plan
-        with torch.no_grad():
-            return made.run(*inputs)
+        return made.compute(inputs if _is_tensor(inputs) else tree_flatten(inputs)[0])
 
     def prepare(self, *inputs: Any) -> None:
         """Plan for inputs of these shapes without computing anything; the plan is `plan` afterwards."""
-        leaves, structure = tree_flatten(inputs)
-        reason = self._why_not(leaves)
-        made = Plan(reason=reason) if reason else self._made(inputs, leaves, structure)
+        made = self._program_for(inputs)
         self.plan = made if isinstance(made, Plan) else made.plan
 
     def refresh(self) -> None:
         """Forget all programs: for weights that were changed in a way that torch does not count, as through `.data`."""
-        with self._lock:
+        with self._lock.own:
             self._forget()
 
     def save(self, path: str | Path) -> None:
@@ -132,7 +128,7 @@ class Compiled(nn.Module):
             Unsupported: when there is no program, or a part of one cannot be written; the message names it.
             StorageFull: when the disk has no room; an older file is as it was.
         """
-        with self._lock:
+        with self._lock.own:
             examples = [self._examples[key] for key, made in self._programs.items() if isinstance(made, Program)]
         if not examples:
             reason = self.plan.reason or "none is kept"
@@ -140,39 +136,30 @@ class Compiled(nn.Module):
         inputs = [tree_map_only(torch.Tensor, torch.Tensor.contiguous, example) for example in examples]
         with torch.inference_mode(mode=False):
             graphs = [(simplified(captured(self.model, example)), example) for example in inputs]
-        save(Path(path), graphs, Settings(self._rules.precision, self._threads, self._tune))
+        save(Path(path), graphs, self._settings)
 
     def _forget(self) -> None:
         self._programs.clear()
         self._examples.clear()
         self._weights = Weights(self.model)
 
-    def _why_not(self, leaves: list[Any]) -> str:
-        """Say why the model itself has to run, or ""."""
-        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        if self.training or self.model.training:
-            return "it is in training mode; call .eval()"
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            return "an input needs gradients"
-        if not tensors or tensors[0].dim() == 0 or 0 in tensors[0].shape:
-            return "its first input is no tensor of numbers with a batch axis"
+    def _program_for(self, inputs: tuple[Any, ...]) -> Program | Plan:
+        """Give the program for these inputs, or a plan that says why there is none."""
+        (model,) = self._itself
+        if self.training or model.training:
+            return Plan(reason="it is in training mode; call .eval()")
         if torch.is_autocast_enabled("cpu"):
-            return "autocast is on, and kernels compute with float32 only"
-        if any(tensor.device.type != "cpu" for tensor in tensors):
-            return "an input is not on the CPU"
-        return ""
-
-    def _made(self, inputs: tuple[Any, ...], leaves: list[Any], structure: Any) -> Program | Plan:
-        """Give the program for inputs of these shapes, or a plan that says why there is none."""
-        shapes = [(tuple(x.shape), x.dtype) if isinstance(x, torch.Tensor) else repr(x) for x in leaves]
-        key = (str(structure), *shapes, self._threads or torch.get_num_threads())
-        with self._lock:
+            return Plan(reason="autocast is on, and kernels compute with float32 only")
+        key = (_form(inputs), self._settings.threads or torch.get_num_threads())
+        with self._lock.own:
             if not self._weights.are_same():
                 self._forget()
-            if key not in self._programs:
-                self._programs[key] = self._new(inputs)
-                self._examples[key] = tree_map_only(torch.Tensor, _zeros, inputs)
-            self._programs.move_to_end(key)
+            if key in self._programs:
+                self._programs.move_to_end(key)
+                return self._programs[key]
+            if reason := _why_not(inputs):
+                return Plan(reason=reason)
+            self._programs[key], self._examples[key] = self._new(inputs), tree_map_only(torch.Tensor, _zeros, inputs)
             while len(self._programs) > _KEPT:
                 oldest, _ = self._programs.popitem(last=False)
                 del self._examples[oldest]
@@ -183,12 +170,39 @@ class Compiled(nn.Module):
             return Plan(reason="a parameter is not on the CPU")
         try:
             with torch.inference_mode(mode=False):  # what is made here is also written to outside of that mode
-                graph = simplified(captured(self.model, inputs))
-                threads = self._threads or torch.get_num_threads()
-                program = planned(graph, self._rules, threads, Tuner(self._rules.target) if self._tune else None)
+                program = self._settings.planned(simplified(captured(self.model, inputs)))
         except NinefoldError as reason:
             return Plan(reason=str(reason))
         return program if program.plan.kernels else Plan(reason="there is nothing in it that a kernel computes")
+
+
+def _is_tensor(inputs: tuple[Any, ...]) -> bool:
+    """Whether the input is one plain tensor, the usual case, in which nothing has to be flattened."""
+    return len(inputs) == 1 and type(inputs[0]) is torch.Tensor
+
+
+def _form(inputs: tuple[Any, ...]) -> Hashable:
+    """Give all of the inputs that a program depends on."""
+    if _is_tensor(inputs):
+        return _form_of(inputs[0])
+    leaves, structure = tree_flatten(inputs)
+    return str(structure), *(_form_of(leaf) if isinstance(leaf, torch.Tensor) else repr(leaf) for leaf in leaves)
+
+
+def _form_of(tensor: torch.Tensor) -> Hashable:
+    return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad and torch.is_grad_enabled()
+
+
+def _why_not(inputs: tuple[Any, ...]) -> str:
+    """Say why kernels cannot take inputs, or ""."""
+    tensors = [leaf for leaf in tree_flatten(inputs)[0] if isinstance(leaf, torch.Tensor)]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return "an input needs gradients"
+    if not tensors or tensors[0].dim() == 0 or 0 in tensors[0].shape:
+        return "its first input is no tensor of numbers with a batch axis"
+    if any(tensor.device.type != "cpu" for tensor in tensors):
+        return "an input is not on the CPU"
+    return ""
 
 
 def _zeros(tensor: torch.Tensor) -> torch.Tensor:

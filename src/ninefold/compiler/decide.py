@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
 import torch
 
-from ninefold.compiler.choice import Choice, choose, is_known
-from ninefold.compiler.graph import Graph, Node
-from ninefold.compiler.operations import Concat, Conv, Dense, Pad, Reshape, Torch, activation_of
+from ninefold.compiler.channels import order
+from ninefold.compiler.choice import Choice, choose
+from ninefold.compiler.operations import Concat, Conv, Dense, Gather, Pad, Reshape, Shuffle, Slice, Torch
 from ninefold.kernels.llvm.kernel import NO_BORDER
 
 if TYPE_CHECKING:
     from ninefold.compiler.choice import Rules
+    from ninefold.compiler.graph import Graph, Node
     from ninefold.kernels.llvm.kernel import Border
 
 
@@ -26,9 +27,20 @@ class Renamed:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The node's result is its inputs' maps one behind the other, and zeros behind the last if it has more channels."""
+    """The node's result is its inputs' maps one behind the other, with zeros around and behind where it is larger."""
 
     parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The node's result is a part of its input's maps.
+
+    Args:
+        before: channels of the input before it.
+    """
+
+    before: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class Left:
     reason: str
 
 
-Decision = Choice | Renamed | Joined | Left
+Decision = Choice | Renamed | Joined | Cut | Left
 
 
 @dataclass(slots=True)
@@ -52,7 +64,9 @@ class Decisions:
         native: values that kernels compute: they lie in blocks.
         roots: of values that are other names, the value whose maps they are.
         borders: zeros that have to lie around a value's maps.
-        filled: joined values with zeros behind their last part.
+        filled: joined values with zeros behind their last part, or around it.
+        frames: rows of zeros above and columns before the part of such a value.
+        cuts: values that are parts of others' maps: whose, and channels before them.
     """
 
     graph: Graph
@@ -62,6 +76,8 @@ class Decisions:
     roots: dict[str, str] = field(default_factory=dict)
     borders: dict[str, Border] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
+    frames: dict[str, tuple[int, int]] = field(default_factory=dict)
+    cuts: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def root(self, name: str) -> str:
         """Give the value whose maps a value is: most are their own."""
@@ -83,7 +99,7 @@ class Decisions:
 
 
 def decide(graph: Graph, rules: Rules) -> Decisions:
-    """Decide for every node of a graph whose activations kernels know: see `unfused`."""
+    """Decide for every node of a graph."""
     decisions = Decisions(graph, rules)
     for node in graph.nodes:
         decision = _decided(decisions, node)
@@ -93,45 +109,73 @@ def decide(graph: Graph, rules: Rules) -> Decisions:
         elif not isinstance(decision, Left):
             decisions.native.add(node.outputs[0])
         if isinstance(node.operation, Pad) and isinstance(decision, Joined):
+            (top, _), (left, _) = node.operation.padding[2:]
             decisions.filled.add(node.outputs[0])
-        if isinstance(decision, Choice):
-            decisions.widen(decision.x, decision.border)
+            decisions.frames[node.outputs[0]] = (top, left)
+        if isinstance(decision, Cut):
+            decisions.cuts[node.outputs[0]] = (decisions.root(node.inputs[0]), decision.before)
+        for choice in (decision, *decision.further) if isinstance(decision, Choice) else ():
+            decisions.widen(choice.x, choice.border)
+            for other in choice.others if rules.max_weight_bytes is not None else ():  # any may have to be taken
+                decisions.widen(choice.x, other.border)
     return decisions
 
 
-def unfused(graph: Graph) -> Graph:
-    """Take out of layers the activations that kernels do not know."""
-    nodes, values = [], dict(graph.values)
-    for node in graph.nodes:
-        activation = activation_of(node.operation)
-        if is_known(activation):
-            nodes.append(node)
-            continue
-        name = f"{node.outputs[0]} before {activation}"
-        values[name] = values[node.outputs[0]]
-        nodes.append(Node(replace(node.operation, activation=None), node.inputs, (name,)))
-        nodes.append(Node(activation, (name,), node.outputs))
-    return replace(graph, nodes=tuple(nodes), values=values)
-
-
 def homes(decisions: Decisions) -> dict[str, tuple[str, int]]:
-    """Give the values that are computed right where they are joined: their joined value, and channels before them.
+    """Give the values that lie inside others: in which one, and channels before them.
 
-    A value has one home at most: one that is joined again is copied. So is one with zeros behind its last part, which
-    need memory that nobody else writes.
+    Cuts do; and so do values that are computed right where they are joined. A value has one home at most: one that is
+    joined again is copied. So is one with zeros behind its last part, which need memory that nobody else writes, one
+    that begins within a block, and one that ends within a block and is read again when what follows lies there.
     """
-    found: dict[str, tuple[str, int]] = {}
-    for node, decision in zip(decisions.graph.nodes, decisions.of, strict=True):
+    found = dict(decisions.cuts)
+    lanes, last = decisions.rules.target.lanes, _last_reads(decisions)
+    for i, (node, decision) in enumerate(zip(decisions.graph.nodes, decisions.of, strict=True)):
         if not isinstance(decision, Joined):
             continue
         before, twice = 0, Counter(map(decisions.root, decision.parts))
         for part in map(decisions.root, decision.parts):
-            if part not in found and twice[part] == 1 and part not in decisions.filled:
+            channels = decisions.maps(part)[0]
+            is_end = before + channels == decisions.maps(node.outputs[0])[0]
+            stays_whole = is_end or channels % lanes == 0 or last[part] == i
+            is_free = part not in found and twice[part] == 1 and part not in decisions.filled
+            if is_free and before % lanes == 0 and stays_whole:
                 found[part] = (node.outputs[0], before)
-            before += decisions.maps(part)[0]
-    for part, (joined, _) in found.items():
-        decisions.widen(joined, decisions.border(part))
+            before += channels
+    borders: dict[str, Border] = {}
+    while borders != decisions.borders:  # what lies in one another has one border
+        borders = dict(decisions.borders)
+        for part, (whole, _) in found.items():
+            decisions.widen(whole, decisions.border(part))
     return found
+
+
+def _last_reads(decisions: Decisions) -> dict[str, int]:
+    """Give for every value the number of the last node that reads its maps, by whatever name."""
+    graph, when = decisions.graph, _when_computed(decisions.graph)
+    last: dict[str, int] = {}
+    returned = [(len(when), output.name) for output in graph.outputs]
+    for i, name in [*((i, name) for i, node in zip(when, graph.nodes, strict=True) for name in node.inputs), *returned]:
+        read = decisions.root(name)
+        last[read] = max(i, last.get(read, 0))
+        while read in decisions.cuts:
+            read, _ = decisions.cuts[read]
+            last[read] = max(i, last.get(read, 0))
+    return last
+
+
+def _when_computed(graph: Graph) -> list[int]:
+    """Give for every node the number of the node with which it is computed at the latest.
+
+    A convolution may wait for those that read its result, to be one kernel with them.
+    """
+    when = list(range(len(graph.nodes)))
+    latest: dict[str, int] = {}
+    for i, node in reversed(list(enumerate(graph.nodes))):
+        if isinstance(node.operation, Conv):
+            when[i] = max(i, *(latest.get(name, i) for name in node.outputs))
+            latest.update((name, max(when[i], latest.get(name, 0))) for name in node.inputs)
+    return when
 
 
 def _decided(decisions: Decisions, node: Node) -> Decision:
@@ -144,6 +188,8 @@ def _decided(decisions: Decisions, node: Node) -> Decision:
         return _reshape(decisions, node)
     if isinstance(operation, Concat):
         return _concat(decisions, node, operation)
+    if isinstance(operation, Gather | Shuffle | Slice) and (cut := _cut(decisions, node)):
+        return cut
     if isinstance(operation, Pad):
         return _pad(decisions, node, operation)
     x = node.inputs[0]
@@ -174,7 +220,8 @@ def _reachable(decisions: Decisions, choice: Choice, *, looks_through: bool) -> 
     names = [name for name in (choice.x, choice.residual) if name]
     if any(name in decisions.graph.constants for name in names):
         return Left("it reads a constant where kernels read maps")
-    if not choice.is_heavy and any(decisions.root(name) not in decisions.native for name in names):
+    largest = max(names, key=lambda name: prod(decisions.graph.shape(name)))
+    if not choice.is_heavy and decisions.root(largest) not in decisions.native:
         return Left("its input is in torch already, and it is not worth a change of layout")
     flat = [name for name in names if decisions.root(name) != name and decisions.maps(name)[1:] != (1, 1)]
     if flat and not looks_through:
@@ -193,20 +240,30 @@ def _reshape(decisions: Decisions, node: Node) -> Decision:
     return Renamed() if is_row or is_pixel else Left("kernels know no such change of shape")
 
 
+def _cut(decisions: Decisions, node: Node) -> Cut | None:
+    """Give the part of the input's maps that a result is, if it is one: whole blocks, or all behind a block's end."""
+    x = node.inputs[0]
+    is_map = len(decisions.graph.shape(x)) == 4 and x in decisions.native
+    channels = order(node.operation, decisions.graph.shape(x)[1]) if is_map and len(node.inputs) == 1 else None
+    if not channels or channels != tuple(range(channels[0], channels[-1] + 1)):
+        return None
+    lanes, is_end = decisions.rules.target.lanes, channels[-1] + 1 == decisions.graph.shape(x)[1]
+    is_whole = channels[0] % lanes == 0 and (is_end or len(channels) % lanes == 0)
+    return Cut(channels[0]) if is_whole else None
+
+
 def _concat(decisions: Decisions, node: Node, concat: Concat) -> Decision:
-    lanes = decisions.rules.target.lanes
-    if concat.axis != 1 or len(decisions.graph.shape(node.outputs[0])) != 4:
+    if concat.axis != 1:
         return Left("kernels put maps together along the channels only")
-    if any(name not in decisions.native for name in node.inputs):
+    if any(decisions.root(name) not in decisions.native for name in node.inputs):
         return Left("some of its inputs are in torch already")
-    if any(decisions.maps(name)[0] % lanes for name in node.inputs[:-1]):
-        return Left(f"its inputs are no multiples of {lanes} channels")
+    if any(decisions.maps(name)[0] != decisions.graph.shape(name)[1] for name in node.inputs):
+        return Left("some of its inputs are maps that were reshaped into rows")
     return Joined(node.inputs)
 
 
 def _pad(decisions: Decisions, node: Node, pad: Pad) -> Decision:
-    behind = pad.padding[1][1] if len(pad.padding) == 4 else 0
-    only_channels = pad.padding == ((0, 0), (0, behind), (0, 0), (0, 0)) and not pad.number
-    if not only_channels or node.inputs[0] not in decisions.native:
-        return Left("kernels add zeros behind the last channel of maps only")
+    is_behind = len(pad.padding) == 4 and pad.padding[0] == (0, 0) and pad.padding[1][0] == 0 and not pad.number
+    if not is_behind or node.inputs[0] not in decisions.native:
+        return Left("kernels add zeros around maps and behind the last channel only")
     return Joined(node.inputs)

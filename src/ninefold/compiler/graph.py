@@ -56,7 +56,7 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
     values: Mapping[str, Value]
-    constants: Mapping[str, Tensor] = field(repr=False)
+    constants: dict[str, Tensor] = field(repr=False)
     structure: Any = field(repr=False)
 
     @cached_property

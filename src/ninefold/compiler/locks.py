@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 
 class Lock:
-    """A lock for `with`, open again in a child process: the thread that held it does not exist there."""
+    """A lock, taken by `with lock.own:`; a child process finds it open, as who held it does not exist there."""
 
     def __init__(self) -> None:
         self.renew()
@@ -17,15 +17,7 @@ class Lock:
 
     def renew(self) -> None:
         """Forget who holds it."""
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        """Wait for it."""
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        """Let go of it."""
-        self._lock.release()
+        self.own = threading.Lock()
 
 
 def _renew_all() -> None:

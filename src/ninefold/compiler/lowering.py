@@ -5,12 +5,12 @@ A lowering takes a `Call` and gives the names of its results; None leaves the op
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.fx import Node as FxNode
 
+from ninefold.compiler import windows
 from ninefold.compiler.operations import (
     RELU,
     RELU6,
@@ -23,15 +23,14 @@ from ninefold.compiler.operations import (
     Multiply,
     Pad,
     Permute,
-    Pool,
     Reshape,
+    Shuffle,
     Slice,
-    Upsample,
 )
-from ninefold.spec import ConvSpec, per_axis
+from ninefold.spec import ConvSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ninefold.compiler.call import Call, Lowering, Names
 
@@ -124,7 +123,12 @@ def _relu6(call: Call) -> Names:
 
 
 def _gelu(call: Call) -> Names:
-    return call.emit(Activation("gelu"), call.first) if call["approximate"] == "none" else None
+    return call.emit(Activation("gelu" if call["approximate"] == "none" else "gelu_tanh"), call.first)
+
+
+def _softplus(call: Call) -> Names:
+    # Beyond a threshold of 15 or more, x itself is log(1 + exp(x)) in float32.
+    return call.emit(Activation("softplus"), call.first) if call["beta"] == 1 and call["threshold"] >= 15 else None
 
 
 def _elu(call: Call) -> Names:
@@ -164,70 +168,6 @@ def _divide(call: Call) -> Names:
     is_number = not isinstance(call["other"], FxNode) and call["other"] != 0
     operands = _operands(call, lambda number: 1.0 / number) if is_number else None
     return call.emit(Multiply(), *operands) if operands else None
-
-
-# Pooling.
-
-
-def _max_pool(call: Call) -> Names:
-    shape = call.value(call.first).shape
-    if len(shape) != call.dims + 2 or not call.is_float:
-        return None
-    pool = _pool(call, shape, per_axis(call["dilation"], call.dims, "dilation"))
-    return call.emit(pool, call.first)
-
-
-def _max_pool_with_places(call: Call) -> Names:
-    name = _max_pool(call) if call.uses_only(0) else None
-    return name if name is None else (name, "")
-
-
-def _average_pool(call: Call) -> Names:
-    shape = call.value(call.first).shape
-    if len(shape) != call.dims + 2 or not call.is_float:
-        return None
-    pool = _pool(call, shape, (1,) * call.dims)
-    if any(before != after for before, after in pool.padding):  # a window over the edge counts in a way of its own
-        return None
-    divisor = call.get("divisor_override", None) or 0
-    average = replace(pool, kind="average", divisor=divisor, count_padding=call["count_include_pad"])
-    return call.emit(average, call.first)
-
-
-def _pool(call: Call, shape: Sequence[int], dilation: tuple[int, ...]) -> Pool:
-    dims = call.dims
-    kernel = per_axis(call["kernel_size"], dims, "kernel")
-    stride = per_axis(call["stride"] or kernel, dims, "stride")
-    before = per_axis(call["padding"], dims, "padding")
-    axes = zip(shape[2:], call.result.shape[2:], kernel, stride, before, dilation, strict=True)
-    # With `ceil_mode` the last window reaches further than the padding.
-    after = [max(p, (out - 1) * s + d * (k - 1) + 1 - n - p) for n, out, k, s, p, d in axes]
-    return Pool("max", kernel, stride, tuple(zip(before, after, strict=True)), dilation)
-
-
-def _adaptive_average_pool(call: Call) -> Names:
-    sizes, outs = call.value(call.first).shape[2:], call.result.shape[2:]
-    if len(call.result.shape) < 3 or len(sizes) != len(call["output_size"]):
-        return None
-    if any(n % out for n, out in zip(sizes, outs, strict=True)):  # windows of different sizes
-        return None
-    return call.emit(_blocks(sizes, outs), call.first)
-
-
-def _mean(call: Call) -> Names:
-    shape = call.value(call.first).shape
-    axes = sorted(axis % len(shape) for axis in call["dim"] or ())
-    if len(shape) < 3 or axes != list(range(2, len(shape))) or call["dtype"] is not None:
-        return None
-    pool, pooled = _blocks(shape[2:], (1,) * len(axes)), (*shape[:2], *(1,) * len(axes))
-    if call["keepdim"]:
-        return call.emit(pool, call.first)
-    return call.emit(Reshape(shape[:2]), call.emit(pool, call.first, name="pooled", shape=pooled))
-
-
-def _blocks(sizes: Sequence[int], outs: Sequence[int]) -> Pool:
-    window = tuple(n // out for n, out in zip(sizes, outs, strict=True))
-    return Pool("average", window, window, ((0, 0),) * len(window), (1,) * len(window))
 
 
 # Shapes.
@@ -299,12 +239,8 @@ def _pad(call: Call) -> Names:
     return call.emit(Pad(padding, float(call["value"] or 0.0)), call.first)
 
 
-def _upsample(call: Call) -> Names:
-    sizes, outs = call.value(call.first).shape[2:], call.result.shape[2:]
-    factors = tuple(out // n for n, out in zip(sizes, outs, strict=True))
-    scales = call["scale_factors"] or factors
-    exact = all(n * f == out == n * s for n, f, s, out in zip(sizes, factors, scales, outs, strict=True))
-    return call.emit(Upsample(factors), call.first) if exact else None
+def _channel_shuffle(call: Call) -> Names:
+    return call.emit(Shuffle(call["groups"]), call.first)
 
 
 def lowering_of(target: Any) -> Lowering | None:
@@ -337,16 +273,22 @@ _LOWERINGS: dict[Any, Lowering] = {
     aten.sigmoid.default: _activation("sigmoid"),
     aten.tanh.default: _activation("tanh"),
     aten.gelu.default: _gelu,
+    aten.selu.default: _activation("selu"),
+    aten.softplus.default: _softplus,
+    aten.mish.default: _activation("mish"),
     aten.add.Tensor: _add,
     aten.sub.Tensor: _subtract,
     aten.mul.Tensor: _multiply,
     aten.div.Tensor: _divide,
-    **{getattr(aten, f"max_pool{d}d").default: _max_pool for d in (1, 2, 3)},
-    aten.max_pool2d_with_indices.default: _max_pool_with_places,
-    aten.max_pool3d_with_indices.default: _max_pool_with_places,
-    **{getattr(aten, f"avg_pool{d}d").default: _average_pool for d in (1, 2, 3)},
-    **{getattr(aten, f"adaptive_avg_pool{d}d").default: _adaptive_average_pool for d in (1, 2, 3)},
-    aten.mean.dim: _mean,
+    **{getattr(aten, f"max_pool{d}d").default: windows.max_pool for d in (1, 2, 3)},
+    aten.max_pool2d_with_indices.default: windows.max_pool_with_places,
+    aten.max_pool3d_with_indices.default: windows.max_pool_with_places,
+    **{getattr(aten, f"avg_pool{d}d").default: windows.average_pool for d in (1, 2, 3)},
+    **{getattr(aten, f"adaptive_avg_pool{d}d").default: windows.adaptive_average_pool for d in (1, 2, 3)},
+    aten.adaptive_max_pool2d.default: windows.adaptive_max_pool,
+    aten.mean.dim: windows.mean,
+    aten.amax.default: windows.largest,
+    aten.max.dim: windows.largest_with_place,
     **dict.fromkeys((aten.clone.default, aten.alias.default, aten.detach.default, aten.contiguous.default), _same),
     **dict.fromkeys((aten.lift_fresh_copy.default, aten._to_copy.default), _same),  # noqa: SLF001
     **dict.fromkeys((aten.dropout.default, aten.feature_dropout.default), _dropout),
@@ -360,5 +302,7 @@ _LOWERINGS: dict[Any, Lowering] = {
     aten.cat.default: _concat,
     aten.pad.default: _pad,
     aten.constant_pad_nd.default: _pad,
-    aten.upsample_nearest2d.vec: _upsample,
+    aten.upsample_nearest2d.vec: windows.upsample,
+    aten.upsample_bilinear2d.vec: windows.upsample_bilinear,
+    aten.channel_shuffle.default: _channel_shuffle,
 }

@@ -29,7 +29,8 @@ class Activation(Operation):
     """A function of one number, applied to every element. Reads: x.
 
     Args:
-        kind: "relu", "clamp", "leaky_relu", "elu", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh" or "gelu".
+        kind: "relu", "clamp", "leaky_relu", "elu", "selu", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh",
+            "gelu", "gelu_tanh", "softplus" or "mish".
         numbers: clamp: the smallest and the largest value; leaky_relu and elu: the slope.
     """
 
@@ -52,19 +53,21 @@ RELU6 = Activation("clamp", (0.0, 6.0))
 class Conv(Operation):
     """A convolution with what is done to its result. Reads: x, weight, bias if any, residual if any.
 
-        y = activation(conv(x, weight) + bias + residual)
+        y = pool(activation(conv(x, weight) + bias + residual))
 
     Args:
         spec: what the convolution is.
         bias: whether a bias (O,) is read.
-        residual: whether a tensor of the output's shape is read and added.
-        activation: what is applied last.
+        residual: whether a tensor of the convolution's shape is read and added.
+        activation: what is applied then.
+        pool: of every window of that many rows and columns only the largest number is kept; 1 keeps all.
     """
 
     spec: ConvSpec
     bias: bool = False
     residual: bool = False
     activation: Activation | None = None
+    pool: int = 1
 
     def __str__(self) -> str:
         """Give the kernel, what differs from the usual, and what is done to the result."""
@@ -73,7 +76,8 @@ class Conv(Operation):
         words += [f"stride {_short(spec.stride)}"] if max(spec.stride) > 1 else []
         words += [f"dilation {_short(spec.dilation)}"] if max(spec.dilation) > 1 else []
         words += [f"groups {spec.groups}"] if spec.groups > 1 else []
-        return " ".join(words) + _afterwards(self.residual, self.activation)
+        pooled = f", max pool {self.pool}x{self.pool}" if self.pool > 1 else ""
+        return " ".join(words) + _afterwards(self.residual, self.activation) + pooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,35 @@ class Pool(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelPool(Operation):
+    """The largest or the mean value over all channels of a pixel, as one channel. Reads: x.
+
+    Args:
+        kind: "max" or "average".
+    """
+
+    kind: Literal["max", "average"]
+
+    def __str__(self) -> str:
+        """Give the kind and over what."""
+        return f"{self.kind} over channels"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResponse(Operation):
+    """x / (k + alpha / size * sum of the squares of `size` neighbouring channels)^beta. Reads: x."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def __str__(self) -> str:
+        """Give the name and the window."""
+        return f"local response over {self.size}"
+
+
+@dataclass(frozen=True, slots=True)
 class Concat(Operation):
     """Tensors one behind the other along an axis. Reads: any number of them."""
 
@@ -161,6 +194,25 @@ class Upsample(Operation):
     """Every element repeated, `factors` times per spatial axis. Reads: x."""
 
     factors: Axes
+
+
+@dataclass(frozen=True, slots=True)
+class Resize(Operation):
+    """Maps of another size; see `kernels.llvm.resize.taps`. Reads: x.
+
+    Args:
+        kind: "nearest" or "bilinear".
+        size: of the result, (H, W).
+        align_corners: bilinear only: whether the first and last pixels' middles are the ends, not their edges.
+    """
+
+    kind: Literal["nearest", "bilinear"]
+    size: Axes
+    align_corners: bool = False
+
+    def __str__(self) -> str:
+        """Give the name and the kind."""
+        return f"resize {self.kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +255,17 @@ class Shuffle(Operation):
     """
 
     groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gather(Operation):
+    """Channel i of the result is channel `channels[i]` of the inputs one behind the other. Reads: one or two maps."""
+
+    channels: Axes
+
+    def __str__(self) -> str:
+        """Give the name and how many channels there are."""
+        return f"gather {len(self.channels)} channels"
 
 
 class Reference(NamedTuple):

@@ -1,12 +1,12 @@
-"""Where every value lies while a plan runs: values that are never needed at the same time share their memory."""
+"""Where values and weights lie while a plan runs: values never needed at the same time share their memory."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
 
-from ninefold.kernels.llvm.memory import buffer
+from ninefold.kernels.llvm.memory import buffer, copied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,3 +132,23 @@ def placed(touched: Sequence[Sequence[Spot]], pictures: int) -> Places:
 
 def _rounded(spot: Spot) -> int:
     return -(-spot.size // _LINE) * _LINE
+
+
+@final
+class Packed:
+    """Weights in the order in which kernels read them."""
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+
+    def address(self, values: np.ndarray | None) -> int:
+        """Keep an aligned copy and give its address; 0 for none."""
+        if values is None:
+            return 0
+        self.arrays.append(copied(values))
+        return int(self.arrays[-1].ctypes.data)
+
+    @property
+    def bytes(self) -> int:
+        """Count them all."""
+        return sum(array.nbytes for array in self.arrays)

@@ -13,15 +13,19 @@ from ninefold.compiler.operations import (
     Activation,
     Add,
     BatchNorm,
+    ChannelPool,
     Concat,
     Conv,
     Dense,
+    Gather,
+    LocalResponse,
     Multiply,
     Pad,
     Permute,
     Pool,
     Reference,
     Reshape,
+    Resize,
     Scale,
     Shuffle,
     Slice,
@@ -47,8 +51,8 @@ class Leaf:
 
 
 _OPERATIONS: Final = (
-    *(Activation, Add, BatchNorm, Concat, Conv, Dense, Multiply, Pad, Permute),
-    *(Pool, Reshape, Scale, Shuffle, Slice, Torch, Upsample),
+    *(Activation, Add, BatchNorm, ChannelPool, Concat, Conv, Dense, Gather, LocalResponse, Multiply),
+    *(Pad, Permute, Pool, Reshape, Resize, Scale, Shuffle, Slice, Torch, Upsample),
 )
 _RECORDS: Final = {kind.__name__: kind for kind in (*_OPERATIONS, ConvSpec, Value, Leaf)}
 _TUPLES: Final = {kind.__name__: kind for kind in (Logits, Reference)}

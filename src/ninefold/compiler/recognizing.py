@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
 
 from ninefold.compiler.graph import Node
 from ninefold.compiler.operations import (
     RELU6,
     Activation,
+    Add,
     Concat,
+    LocalResponse,
     Multiply,
     Pad,
     Permute,
@@ -17,6 +21,7 @@ from ninefold.compiler.operations import (
     Scale,
     Shuffle,
     Slice,
+    Torch,
     Upsample,
     activation_of,
 )
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from ninefold.compiler.draft import Draft, Result
 
+_EXPANSIONS: Final = (torch.ops.aten.expand.default, torch.ops.aten.expand_as.default)
 _TWICE_IS_ONCE: Final = ("relu", "clamp")
 
 
@@ -143,6 +149,24 @@ def _is_relu6_of_three_more(draft: Draft, node: Node) -> bool:
     return _all_are(draft.constants(node.inputs[1:]), 1.0, 3.0)
 
 
+def spread_by_itself(draft: Draft, node: Node) -> Result:
+    """Leave out a tensor's expansion where a sum or a product spreads it itself."""
+    if not isinstance(node.operation, Add | Multiply):
+        return None
+    shorter = tuple(_expanded(draft, name) for name in node.inputs)
+    shapes = [draft.shape(name) for name in shorter]
+    if shorter == node.inputs or torch.broadcast_shapes(*shapes) != draft.shape(node.outputs[0]):
+        return None
+    return [Node(node.operation, shorter, node.outputs)]
+
+
+def _expanded(draft: Draft, name: str) -> str:
+    """Give what a value was before it was expanded."""
+    giver = draft.giver(name)
+    is_expansion = giver is not None and isinstance(giver.operation, Torch) and giver.operation.target in _EXPANSIONS
+    return giver.inputs[0] if giver is not None and is_expansion else name
+
+
 def gated_by_itself(draft: Draft, node: Node) -> Result:
     """See silu(x) in x * sigmoid(x), and hardswish(x) in x * hardsigmoid(x)."""
     if not isinstance(node.operation, Multiply):
@@ -169,6 +193,44 @@ def hard_swish(draft: Draft, node: Node) -> Result:
     return None
 
 
+def local_response(draft: Draft, node: Node) -> Result:
+    """See local response normalisation in x / (k + alpha * mean of squares over neighbouring channels)^beta."""
+    if not _calls(node, torch.ops.aten.div.Tensor) or len(draft.shape(node.outputs[0])) != 4 or len(node.inputs) != 2:
+        return None
+    x, divisor = node.inputs
+    power = draft.giver(divisor)
+    scale = draft.giver(power.inputs[0]) if power and _calls(power, torch.ops.aten.pow.Tensor_Scalar) else None
+    known = draft.constants(scale.inputs[1:]) if scale and scale.operation == Scale() else None
+    if power is None or scale is None or known is None or any((v != v[0]).any() for v in known):
+        return None
+    size = _mean_of_squares(draft, scale.inputs[0], x)
+    alpha, k = (float(vector[0]) for vector in known)
+    beta = float(power.operation.arguments[1]) if isinstance(power.operation, Torch) else 0.0
+    return [Node(LocalResponse(size, alpha, beta, k), (x,), node.outputs)] if size else None
+
+
+def _calls(node: Node, target: Any) -> bool:
+    return isinstance(node.operation, Torch) and node.operation.target == target
+
+
+def _mean_of_squares(draft: Draft, name: str, x: str) -> int:
+    """Give over how many neighbouring channels a value is the mean of x's squares; 0 if it is none."""
+    found: list[Node] = []
+    for kind in (Reshape, Pool, Reshape, Multiply):
+        giver = draft.giver(name)
+        if giver is None or not isinstance(giver.operation, kind):
+            return 0
+        found.append(giver)
+        name = giver.inputs[0]
+    pool, square = found[1].operation, found[3]
+    n, c, h, w = draft.shape(x)
+    if square.inputs != (x, x) or draft.shape(found[1].inputs[0]) != (n, 1, c, h, w) or not isinstance(pool, Pool):
+        return 0
+    size = pool.kernel[0]
+    wanted = Pool("average", (size, 1, 1), (1, 1, 1), ((size // 2, (size - 1) // 2), (0, 0), (0, 0)), (1, 1, 1))
+    return size if pool == wanted and draft.shape(found[0].outputs[0]) == (n, c, h, w) else 0
+
+
 RECOGNITIONS: Final = (
     nothing,
     reshape_of_reshape,
@@ -177,6 +239,8 @@ RECOGNITIONS: Final = (
     subsampling,
     subsampling_of_subsampling,
     hard_sigmoid,
+    spread_by_itself,
     gated_by_itself,
     hard_swish,
+    local_response,
 )

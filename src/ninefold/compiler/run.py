@@ -13,9 +13,12 @@ from ninefold.compiler.operations import (
     Activation,
     Add,
     BatchNorm,
+    ChannelPool,
     Concat,
     Conv,
     Dense,
+    Gather,
+    LocalResponse,
     Multiply,
     Operation,
     Pad,
@@ -23,6 +26,7 @@ from ninefold.compiler.operations import (
     Pool,
     Reference,
     Reshape,
+    Resize,
     Scale,
     Shuffle,
     Slice,
@@ -127,7 +131,8 @@ def _conv(operation: Conv, x: Sequence[Tensor]) -> Tensor:
         padded = _padded(x[0], spec.padding, 0.0)
         conv = (F.conv1d, F.conv2d, F.conv3d)[spec.dims - 1]
         y = conv(padded, x[1], bias, spec.stride, 0, spec.dilation, spec.groups)
-    return activated(operation.activation, y + operands[0] if operation.residual else y)
+    y = activated(operation.activation, y + operands[0] if operation.residual else y)
+    return F.max_pool2d(y, operation.pool) if operation.pool > 1 else y
 
 
 def _spread(operation: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -187,6 +192,22 @@ def _sums(operation: Pool, padded: Tensor) -> Tensor:
     return pool(padded, operation.kernel, operation.stride) * torch.Size(operation.kernel).numel()
 
 
+@_computed.register(ChannelPool)
+def _channel_pool(operation: ChannelPool, x: Sequence[Tensor]) -> Tensor:
+    return x[0].mean(1, keepdim=True) if operation.kind == "average" else x[0].amax(1, keepdim=True)
+
+
+@_computed.register(LocalResponse)
+def _local_response(operation: LocalResponse, x: Sequence[Tensor]) -> Tensor:
+    return F.local_response_norm(x[0], operation.size, operation.alpha, operation.beta, operation.k)
+
+
+@_computed.register(Resize)
+def _resize(operation: Resize, x: Sequence[Tensor]) -> Tensor:
+    corners = operation.align_corners if operation.kind == "bilinear" else None
+    return F.interpolate(x[0], operation.size, mode=operation.kind, align_corners=corners)
+
+
 @_computed.register(Concat)
 def _concat(operation: Concat, x: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(x), dim=operation.axis)
@@ -228,6 +249,11 @@ def _shuffle(operation: Shuffle, x: Sequence[Tensor]) -> Tensor:
     return x[0].reshape(n, operation.groups, channels // operation.groups, *size).transpose(1, 2).reshape(x[0].shape)
 
 
+@_computed.register(Gather)
+def _gather(operation: Gather, x: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(x), 1)[:, list(operation.channels)]
+
+
 _ONE_NUMBER = {
     "relu": F.relu,
     "silu": F.silu,
@@ -236,6 +262,10 @@ _ONE_NUMBER = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "mish": F.mish,
     "clamp": torch.clamp,
     "leaky_relu": F.leaky_relu,
     "elu": F.elu,

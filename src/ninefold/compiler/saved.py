@@ -47,16 +47,20 @@ class Settings:
     precision: Precision
     threads: int | None
     tune: bool
+    max_weight_bytes: int | None = None
 
     def planned(self, graph: Graph) -> Program:
         """Plan a graph for this machine."""
-        rules, tuner = Rules(host(), self.precision), Tuner(host()) if self.tune else None
+        rules, tuner = Rules(host(), self.precision, self.max_weight_bytes), Tuner(host()) if self.tune else None
         return planned(graph, rules, self.threads or torch.get_num_threads(), tuner)
 
     def check(self) -> None:
         """Raise ValueError where a setting from a file is out of range."""
         is_count = type(self.threads) is int and self.threads >= 1
+        has_limit = type(self.max_weight_bytes) is int and self.max_weight_bytes >= 0
         if self.precision not in get_args(Precision) or not (is_count or self.threads is None):
+            raise ValueError(f"{self} is out of range")
+        if not (has_limit or self.max_weight_bytes is None):
             raise ValueError(f"{self} is out of range")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from ninefold.compiler.channels import channel_multiplier, gathering
 from ninefold.compiler.draft import Draft
 from ninefold.compiler.folding import FOLDINGS
 from ninefold.compiler.fusing import FUSIONS
@@ -14,14 +15,15 @@ from ninefold.compiler.recognizing import RECOGNITIONS
 if TYPE_CHECKING:
     from ninefold.compiler.graph import Graph
 
-RULES: Final = (*FOLDINGS, *RECOGNITIONS, *FUSIONS)
+RULES: Final = (*FOLDINGS, *RECOGNITIONS, gathering, channel_multiplier, *FUSIONS)
 
 
 def simplified(graph: Graph) -> Graph:
     """Rewrite a graph into one that computes the same with less, up to rounding.
 
     The rules are in `folding` (constants and factors per channel go into weights), `recognizing` (what several nodes
-    spell out is one operation) and `fusing` (activations, sums and padding go into the layer before or after).
+    spell out is one operation), `channels` (what only changes its place does so once) and `fusing` (activations, sums
+    and padding go into the layer before or after).
     Weights change once more at most by rounding: they are folded in float64.
 
     Args:

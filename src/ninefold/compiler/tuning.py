@@ -9,6 +9,8 @@ from math import prod
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Final, final
 
+from ninefold.kernels.llvm.depthwise import Depthwise
+from ninefold.kernels.llvm.elementwise import Elementwise
 from ninefold.kernels.llvm.memory import buffer
 from ninefold.kernels.llvm.winograd import WinogradConv
 from ninefold.storage import Choices, cache_folder
@@ -64,12 +66,12 @@ class Tuner:
         self._end = monotonic() + seconds
         self._known = _choices_in(cache_folder())
 
-    def pick(self, kernels: Sequence[Kernel], setting: tuple[int, int], trial: Callable[[], Trial]) -> Kernel | None:
+    def pick(self, kernels: Sequence[Kernel], setting: tuple[object, ...], trial: Callable[[], Trial]) -> Kernel | None:
         """Give the quickest kernel, or the first where no other is clearly quicker; None if there was no time.
 
         Args:
             kernels: that compute the same, the rule's first.
-            setting: (pictures, threads) of the plans.
+            setting: (pictures, threads) of the plans, and kernels that run before the first one in its plan.
             trial: makes one plan per kernel.
         """
         key = self._key(kernels, setting)
@@ -83,29 +85,32 @@ class Tuner:
         self._known.put(key, kernel.name)
         return kernel
 
-    def _key(self, kernels: Sequence[Kernel], setting: tuple[int, int]) -> str:
+    def _key(self, kernels: Sequence[Kernel], setting: tuple[object, ...]) -> str:
         parts = (self._target.cpu, self._target.features, setting, *kernels)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def packed_size(kernel: Kernel, shape: tuple[int, ...], lanes: int) -> int:
-    """Give how many numbers the weights of a convolution or dense layer are at most, once a kernel has packed them.
+    """Give how many numbers weights are at most, once a kernel has packed them.
 
     Args:
         kernel: of any family that has weights.
-        shape: (O, C / groups, KH, KW) of the weights.
+        shape: (O, C / groups, KH, KW) of the weights, (C,) of factors.
         lanes: of the kernel's vectors.
     """
-    out_channels, in_channels, *window = shape
+    blocks = -(-shape[0] // lanes)
+    if isinstance(kernel, Depthwise | Elementwise):
+        return blocks * lanes * prod(shape[1:])
+    in_channels, *window = shape[1:]
     taps = (kernel.tile.outputs + 2) ** 2 if isinstance(kernel, WinogradConv) else prod(window)
-    return -(-out_channels // lanes) * lanes * -(-in_channels // lanes) * lanes * taps
+    return blocks * lanes * -(-in_channels // lanes) * lanes * taps
 
 
 def least_seconds(trial: Trial) -> list[float]:
     """Time plans in turn and give the least time of each.
 
-    Before every call the near caches are filled with other numbers and then with the maps, as a layer finds them in a
-    network: what it reads was just computed, and its weights are far away.
+    Before every call the near caches are filled with other numbers and then with scratch memory and the maps, as a
+    layer finds them in a network: what it reads was just computed, and its weights are far away.
     """
     for plan in trial.plans:
         plan.run()  # its code and its memory are there
@@ -118,10 +123,11 @@ def least_seconds(trial: Trial) -> list[float]:
 
 
 def _cold(trial: Trial, index: int) -> float:
-    for numbers in (_other_numbers(), *trial.maps):
-        numbers.max()
+    plan = trial.plans[index]
+    for numbers in (_other_numbers(), plan.scratch, *trial.maps):
+        numbers.max(initial=0.0)
     start = perf_counter()
-    trial.plans[index].run()
+    plan.run()
     return perf_counter() - start
 
 

@@ -207,6 +207,43 @@ class Pooled(nn.Module):
         return a, b, c, d, places, F.adaptive_avg_pool2d(x, (3, 4)), F.adaptive_avg_pool2d(x, 2)
 
 
+class Gates(nn.Module):
+    """Gates per channel from dense layers and by expansion, gates per place, a normalisation over channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.places = nn.Conv2d(3, 20, 3), nn.Conv2d(2, 1, 3, padding=1)
+        self.dense = nn.Sequential(nn.Linear(20, 5), nn.SELU(), nn.Linear(5, 20), nn.Sigmoid())
+        self.norm = nn.LocalResponseNorm(5, 0.1, 0.75, 2.0)
+
+    def forward(self, x):
+        x = self.norm(F.mish(self.stem(x)))
+        n, c, _, _ = x.shape
+        x = x * self.dense(F.adaptive_avg_pool2d(x, 1).view(n, c)).view(n, c, 1, 1).expand_as(x)
+        best = torch.max(x, 1, keepdim=True)[0]
+        x = F.relu(x * torch.sigmoid(self.places(torch.cat([x.mean(1, keepdim=True), best], 1))) + x)
+        return x * F.softplus(F.adaptive_max_pool2d(x, 1))
+
+
+class Moves(nn.Module):
+    """Channels in other orders and places, groups of all sizes, maps of other sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 24, 3, padding=1)
+        self.grouped, self.wider = nn.Conv2d(24, 12, 1, groups=3), nn.Conv2d(12, 24, 3, padding=1, groups=12)
+        self.up = nn.ConvTranspose2d(24, 20, 4, 2, 1, groups=4)
+        self.mixed = nn.ModuleList(nn.Conv2d(5, 5, k, padding=k // 2, groups=5) for k in (1, 3, 5, 7))
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = F.channel_shuffle(self.wider(self.grouped(x)), 3)
+        y = F.gelu(self.up(torch.cat([y[:, 7:], x[:, :7]], 1)), approximate="tanh")
+        y = torch.cat([layer(part) for layer, part in zip(self.mixed, y.split(5, 1), strict=True)], 1)
+        larger = F.interpolate(x, y.shape[2:], mode="bilinear", align_corners=True)
+        return torch.cat([F.interpolate(x, size=(41, 30)).amax((2, 3)), (y * larger[:, :1]).mean((2, 3))], 1)
+
+
 IMAGES = (2, 3, 17, 14)
 HAND_WRITTEN = {
     "attention": (Attention, [(1, 3, 8, 8)]),
@@ -218,6 +255,8 @@ HAND_WRITTEN = {
     "solids": (Solids, [(1, 2, 4, 6, 5)]),
     "own operator": (OwnOperator, [IMAGES]),
     "pooled": (Pooled, [IMAGES]),
+    "gates": (Gates, [IMAGES]),
+    "moves": (Moves, [IMAGES]),
 }
 
 
@@ -231,4 +270,6 @@ def written(request):
 @pytest.fixture
 def examples():
     """Give hand-written networks by name."""
-    return SimpleNamespace(ShuffleUnit=ShuffleUnit, SeveralInputs=SeveralInputs, SqueezeExcite=SqueezeExcite)
+    return SimpleNamespace(
+        ShuffleUnit=ShuffleUnit, SeveralInputs=SeveralInputs, SqueezeExcite=SqueezeExcite, Gates=Gates, Moves=Moves
+    )

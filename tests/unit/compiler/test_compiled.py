@@ -143,8 +143,29 @@ def test_a_wrong_input_fails_as_the_model_fails(small):
 def test_inputs_of_any_memory_order_are_read_right(small, same):
     fast = ninefold.compile(small, threads=1)
     x = torch.randn(2, 3, 9, 10)
-    for odd in (x.to(memory_format=torch.channels_last), x.transpose(2, 3), x[:, :, ::2]):
+    shifted = torch.randn(2 * 3 * 9 * 10 + 1)[1:].view(x.shape)  # from an address that kernels do not read at
+    for odd in (x.to(memory_format=torch.channels_last), x.transpose(2, 3), x[:, :, ::2], shifted, shifted[1:]):
         same(fast(odd), small(odd).detach(), 1e-5)
+
+
+def test_an_input_is_read_where_it_lies_and_forgotten(small, same):
+    fast = ninefold.compile(small, threads=1)
+    for _ in range(3):
+        x = torch.randn(IMAGE)
+        before = x.clone()
+        same(fast(x), small(before).detach(), 1e-5)
+        assert torch.equal(x, before)
+        del x
+
+
+def test_a_parameter_put_in_the_place_of_another_is_noticed_wherever_it_stands(small, same):
+    fast, x = ninefold.compile(small, torch.zeros(IMAGE), threads=1), torch.randn(IMAGE)
+    small[1].register_buffer("running_mean", torch.randn(8))
+    same(fast(x), small(x).detach(), 1e-5)
+    small[0]._parameters["bias"] = nn.Parameter(torch.randn(8))
+    same(fast(x), small(x).detach(), 1e-5)
+    small[0].bias = None
+    same(fast(x), small(x).detach(), 1e-5)
 
 
 class Noise(nn.Module):
@@ -190,7 +211,7 @@ def test_a_child_process_runs_what_its_parent_compiled_and_held(small):
     fast, x = ninefold.compile(small, torch.zeros(IMAGE), threads=1), torch.randn(IMAGE)
     wanted = fast(x)
     (program,) = fast._programs.values()
-    with program._lock, fast._lock:
+    with program._lock.own, fast._lock.own:
         child = os.fork()
         if not child:
             os._exit(0 if torch.equal(fast(x), wanted) else 1)

@@ -165,10 +165,12 @@ def test_zeros_around_go_into_the_padding_and_others_do_not(simple):
 
 
 def test_a_channel_shuffle_is_seen(simple, examples):
-    graph = simple(examples.ShuffleUnit(), torch.randn(1, 3, 6, 6))
-    assert operations(graph)[-1] == "shuffle"
+    shuffled = Written(lambda x: x.view(2, 2, 2, 9, 8).transpose(1, 2).reshape(IMAGE))
+    assert operations(simple(shuffled, torch.randn(IMAGE))) == ["shuffle"]
     other = Written(lambda x: x.view(2, 2, 2, 9, 8).permute(0, 2, 1, 4, 3).reshape(IMAGE))
     assert "shuffle" not in operations(simple(other, torch.randn(IMAGE)))
+    # The concatenation before it is taken together with it.
+    assert operations(simple(examples.ShuffleUnit(), torch.randn(1, 3, 6, 6)))[-1] == "gather 8 channels"
 
 
 def test_every_second_row_and_column_is_one_pooling(simple):

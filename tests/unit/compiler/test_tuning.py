@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ninefold.compiler import captured, compiled, simplified, tuning
+from ninefold.compiler import captured, compiled, saved, simplified, tuning
 from ninefold.compiler.choice import Rules
 from ninefold.compiler.planner import planned
 from ninefold.compiler.tuning import Tuner, least_seconds, packed_size
@@ -141,7 +141,7 @@ def test_a_real_measurement_gives_each_plan_a_time():
 
 
 def test_compile_tunes_unless_told_not_to(monkeypatch):
-    monkeypatch.setattr(compiled, "Tuner", lambda target: Tuner(target, Timer(1)))
+    monkeypatch.setattr(saved, "Tuner", lambda target: Tuner(target, Timer(1)))
     module, shape = LAYERS["wide"]
     for tune in (True, False):
         (line,) = compiled.compile(module.eval(), torch.zeros(shape), threads=1, tune=tune).plan.lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,23 @@ def test_the_residual_can_be_where_the_output_goes(bench, rng):
     y = bench.maps(added)
     bench.run(kernel, bench.maps(x), y, weight=weight, residual=y)
     np.testing.assert_allclose(y.read(), reference.run(x[None], weight, None, spec)[0] + added, atol=1e-5)
+
+
+def test_outputs_may_be_some_pixels_of_larger_maps(bench, rng):
+    values, weight = (rng.normal(size=size).astype(np.float32) for size in ((8, 5, 6), (21, 8, 1, 1)))
+    for start, step in (((0, 0), (2, 2)), ((1, 2), (2, 3)), ((0, 1), (1, 2))):
+        whole = bench.empty(21, (5 - 1) * step[0] + 1 + start[0], (6 - 1) * step[1] + 1 + start[1], (1, 0, 2, 0))
+        y = replace(whole, layout=whole.layout.every(start, step))
+        spec = ConvSpec.of((1, 8, 5, 6), weight.shape)
+        x = bench.maps(values)
+        tile = default_tile(spec, bench.target)
+        bench.run(Direct(spec, x.layout, y.layout, Epilogue(), tile), x, y, weight=weight)
+        wanted = reference.run(values[None], weight, None, spec)[0]
+        every = (slice(start[0], None, step[0]), slice(start[1], None, step[1]))
+        got = whole.inner()[:, *every].transpose(0, 3, 1, 2).reshape(-1, 5, 6)[:21]
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+        whole.inner()[:, *every] = np.nan
+        assert np.isnan(whole.buffer.array).all()
 
 
 def test_the_grid_can_be_done_in_any_parts(target, make_bench, rng):

@@ -43,16 +43,30 @@ def test_a_sum_of_maps_in_parts(bench, rng, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_gate_per_channel(bench, rng, shape):
-    values, gate = numbers(rng, *shape), numbers(rng, shape[0], 1, 1)
-    x, at, y = bench.maps(values, BORDER), bench.maps(gate), bench.empty(*shape)
+@pytest.mark.parametrize("spread", ["all", "channels", "places", "both"])
+def test_products_and_sums_of_maps_that_are_spread_over_others(bench, rng, shape, spread):
+    c, h, w = shape
+    small = {"all": shape, "channels": (c, 1, 1), "places": (1, h, w), "both": (1, 1, 1)}[spread]
+    for values, other in [(numbers(rng, *shape), numbers(rng, *small)), (numbers(rng, *small), numbers(rng, *shape))]:
+        x, at, y = bench.maps(values, BORDER), bench.maps(other, (0, 1, 0, 2)), bench.empty(*shape)
+        bench.run(Elementwise(x.layout, y.layout, Epilogue(), "gate", at.layout), x, y, residual=at)
+        np.testing.assert_array_equal(y.read(), values * other)
+        added = Elementwise(x.layout, y.layout, Epilogue(residual=True, activation="relu"), residual=at.layout)
+        bench.run(added, x, y, residual=at)
+        np.testing.assert_array_equal(y.read(), np.maximum(values + other, 0))
+
+
+def test_channels_and_places_are_spread_over_each_other(bench, rng):
+    values, other = numbers(rng, 5, 1, 1), numbers(rng, 1, 3, 4)
+    x, at, y = bench.maps(values), bench.maps(other), bench.empty(5, 3, 4, BORDER)
     bench.run(Elementwise(x.layout, y.layout, Epilogue(), "gate", at.layout), x, y, residual=at)
-    np.testing.assert_array_equal(y.read(), values * gate)
+    np.testing.assert_array_equal(y.read(), values * other)
+    assert y.border_is(np.nan)
 
 
 def test_layouts_that_do_not_meet_are_refused():
     maps, others = Blocked(4, 3, 3, 8), Blocked(4, 3, 2, 8)
     with pytest.raises(InvalidSpec, match="wanted"):
         Elementwise(maps, others, Epilogue())
-    with pytest.raises(InvalidSpec, match=r"\(4, 1, 1\) was wanted"):
-        Elementwise(maps, maps, Epilogue(), "gate")
+    with pytest.raises(InvalidSpec, match=r"\(3, 3, 3\) came where \(4, 3, 3\) was wanted"):
+        Elementwise(maps, maps, Epilogue(), "gate", Blocked(3, 3, 3, 8))

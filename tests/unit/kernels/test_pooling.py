@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ninefold import reference
 from ninefold.errors import InvalidSpec
 from ninefold.kernels.llvm.layout import Blocked
-from ninefold.kernels.llvm.pooling import GlobalAverage, Pool
+from ninefold.kernels.llvm.pooling import ChannelPool, GlobalAverage, Pool
 from ninefold.spec import ConvSpec
 
 WINDOWS = {
@@ -78,6 +78,14 @@ def test_any_window_is_the_definition(target, make_bench):
     any_of()
 
 
+def test_a_divisor_takes_the_place_of_the_count(bench, rng):
+    values = rng.normal(size=(5, 6, 6)).astype(np.float32)
+    x, y = bench.maps(values), bench.empty(5, 3, 3)
+    bench.run(Pool("average", window((5, 6, 6), 2, 2, 0), x.layout, y.layout, divisor=1), x, y)
+    wanted = 4 * reference.average_pool(values[None].astype(np.float64), 2)[0]
+    np.testing.assert_allclose(y.read(), wanted, atol=1e-5)
+
+
 def test_dilated_windows_skip_what_lies_between(bench, rng):
     spec = window((3, 9, 9), 3, 1, 1, dilation=2)
     values = rng.normal(size=(3, 9, 9)).astype(np.float32)
@@ -112,6 +120,18 @@ def test_the_mean_of_a_map(bench, rng, shape):
     x, y = bench.maps(values, (1, 0, 2, 1)), bench.empty(shape[0], 1, 1)
     bench.run(GlobalAverage(x.layout, y.layout), x, y)
     np.testing.assert_allclose(y.read()[:, 0, 0], values.mean(axis=(1, 2), dtype=np.float64), rtol=2e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (20, 7, 7), (3, 2, 3), (64, 3, 9), (33, 2, 4)], ids=str)
+@pytest.mark.parametrize("kind", ["max", "average"])
+def test_the_largest_and_the_mean_over_the_channels(bench, rng, shape, kind):
+    values = rng.normal(-2, 1, shape).astype(np.float32)
+    x, y = bench.maps(values, (1, 0, 2, 1)), bench.empty(1, *shape[1:], (0, 1, 1, 0))
+    kernel = ChannelPool(kind, x.layout, y.layout)
+    bench.run(kernel, x, y, parts=[(0, 1, row, row + 1) for row in reversed(range(shape[1]))])
+    wanted = values.max(0) if kind == "max" else values.mean(0, dtype=np.float64)
+    np.testing.assert_allclose(y.read()[0], wanted, rtol=2e-6)
+    assert y.border_is(np.nan)
 
 
 def test_a_window_of_padding_only_is_refused():

@@ -11,7 +11,7 @@ from ninefold.kernels.llvm.kernel import Kernel, check_lanes
 from ninefold.kernels.llvm.text import Function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ninefold.kernels.llvm.layout import Blocked
     from ninefold.kernels.llvm.target import Target
@@ -117,7 +117,7 @@ class ToBlocks(_Planar):
     def _square(self, f: Function, planar: Value, blocked: Value, channels: int) -> None:
         planes = [f.load(planar, c * self._plane, aligned=False) for c in range(channels)]
         planes += [f.zero()] * (f.lanes - channels)
-        for pixel, vector in enumerate(f.transposed(planes)):
+        for pixel, vector in enumerate(_transposed(f, planes)):
             f.store(vector, blocked, pixel * f.lanes)
 
     def _pixel(self, f: Function, planar: Value, blocked: Value, channels: int) -> None:
@@ -140,7 +140,7 @@ class FromBlocks(_Planar):
 
     def _square(self, f: Function, planar: Value, blocked: Value, channels: int) -> None:
         pixels = [f.load(blocked, pixel * f.lanes) for pixel in range(f.lanes)]
-        for c, vector in enumerate(f.transposed(pixels)[:channels]):
+        for c, vector in enumerate(_transposed(f, pixels)[:channels]):
             f.store(vector, planar, c * self._plane, aligned=False)
 
     def _pixel(self, f: Function, planar: Value, blocked: Value, channels: int) -> None:
@@ -253,3 +253,20 @@ class Spread(Kernel):
 
     def _cleared(self, f: Function, y: Value) -> None:
         f.loop(0, self.output.width, lambda i, _: f.store(f.zero(), y, f.mul(i, f.lanes)))
+
+
+def _transposed(f: Function, rows: Sequence[Value]) -> list[Value]:
+    """Turn a square of `lanes` vectors over: lane j of vector i becomes lane i of vector j.
+
+    For every power of two d, neighbouring squares of d lanes exchange those off the diagonal.
+    """
+    square, lanes = list(rows), f.lanes
+    distance = 1
+    while distance < lanes:
+        for i in (i for i in range(lanes) if not i & distance):
+            a, b = square[i], square[i + distance]
+            upper = [k if not k & distance else lanes + k - distance for k in range(lanes)]
+            lower = [k + distance if not k & distance else lanes + k for k in range(lanes)]
+            square[i], square[i + distance] = f.picked(a, b, upper), f.picked(a, b, lower)
+        distance *= 2
+    return square

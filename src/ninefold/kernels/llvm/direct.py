@@ -138,7 +138,8 @@ class Direct(Kernel):
     @property
     def _flat(self) -> bool:
         layouts = (self.input, self.output, self._residual)
-        return pointwise(self.spec) and not any(layout.border[2] or layout.border[3] for layout in layouts)
+        gaps = any(layout.border[2] or layout.border[3] or layout.spacing != (1, 1) for layout in layouts)
+        return pointwise(self.spec) and not gaps
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -207,7 +208,7 @@ class Direct(Kernel):
         layouts = {"x": self.input, "y": self.output, "residual": self._residual}
         if self._flat:
             return dict.fromkeys(layouts, _Steps(lanes, 0))
-        steps = {name: _Steps(layout.row, lanes) for name, layout in layouts.items()}
+        steps = {name: _Steps(layout.row, layout.pixel) for name, layout in layouts.items()}
         return steps | {"x": _Steps(high * self.input.row, wide * lanes)}
 
     def _sums(self) -> tuple[Sum, ...]:

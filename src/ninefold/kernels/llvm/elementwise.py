@@ -1,14 +1,17 @@
-"""What is done to every element of a map by itself: factors, sums, gates and activations that no layer takes along."""
+"""What is done to every element of maps by itself: factors, sums, gates and activations that no layer takes along."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, final
 
-from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of, check_layout
+from ninefold.errors import InvalidSpec
+from ninefold.kernels.llvm.kernel import Kernel, blocks_of, check_lanes
 from ninefold.kernels.llvm.text import POINTER, Function
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from ninefold.kernels.llvm.epilogue import Epilogue
@@ -16,20 +19,25 @@ if TYPE_CHECKING:
     from ninefold.kernels.llvm.target import Target
     from ninefold.kernels.llvm.text import Number, Value
 
+Factor = Literal["none", "weight", "gate"]
+
+_POINTERS: Final = ("x", "weight", "bias", "y", "residual")
+
 
 @final
 @dataclass(frozen=True)
 class Elementwise(Kernel):
-    """y[c, i] = activation(x[c, i] * factor[c] + bias[c] + residual[c, i]); a gate is a factor of this picture only.
+    """y[c, i] = activation(x[c, i] * factor[c, i] + bias[c] + residual[c, i]).
 
-    The grid is (blocks, rows).
+    x and the residual may have one channel, which counts for all of y's, and one row and column, which count for all
+    places. The grid is (blocks, rows).
 
     Args:
         input: layout of x.
         output: layout of y.
-        epilogue: its bias counts only beside a factor.
-        factor: "none", "weight" for one per channel, the same for all pictures, or "gate" for one per channel that the
-            residual's pointer leads to: maps of one pixel, and then there is no residual.
+        epilogue: its bias counts only beside the factor "weight".
+        factor: "none", "weight" for one per channel, the same for all pictures, or "gate" for what the residual's
+            pointer leads to; then there is no residual.
         residual: layout of the residual, or of the gate; None for that of y.
 
     Raises:
@@ -39,17 +47,25 @@ class Elementwise(Kernel):
     input: Blocked
     output: Blocked
     epilogue: Epilogue
-    factor: str = "none"
+    factor: Factor = "none"
     residual: Blocked | None = None
 
     def __post_init__(self) -> None:
-        size = (self.input.height, self.input.width)
-        check_layout(self.output, self.input.channels, size, NO_BORDER)
-        check_layout(self._residual, self.input.channels, (1, 1) if self.factor == "gate" else size, NO_BORDER)
+        wanted = _size(self.output)
+        for layout in (self.input, self._residual):
+            found = _size(layout)
+            if found[0] not in (1, wanted[0]) or found[1:] not in ((1, 1), wanted[1:]):
+                raise InvalidSpec(
+                    f"maps of (C, H, W) = {found} came where {wanted} was wanted, or one channel, or one row and column"
+                )
 
     @property
     def _residual(self) -> Blocked:
         return self.residual or self.output
+
+    @property
+    def _reads_residual(self) -> bool:
+        return self.factor == "gate" or self.epilogue.residual
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -62,20 +78,26 @@ class Elementwise(Kernel):
 
     def functions(self, target: Target) -> list[Function]:
         """Write the entry, and a function for a row of whole blocks and one for a row of the last block."""
+        check_lanes(target, self.input, self.output, *[self._residual] * self._reads_residual)
         over = self.output.channels % target.lanes
-        filled = over if over and not self.epilogue.keeps_zeros else None
+        filled = over if over and not self._keeps_zeros else None
         kinds = {"whole": None, "last": filled} if filled else {"whole": None}
         rows = [self._row(f"{self.name}_{kind}", lanes, target) for kind, lanes in kinds.items()]
         return [*rows, self._entry("last" if filled else "whole", target)]
+
+    @property
+    def _keeps_zeros(self) -> bool:
+        """Whether lanes that fill up the last block stay zeros by themselves: not where a number goes to all lanes."""
+        read = (self.input, *[self._residual] * self._reads_residual)
+        return self.epilogue.keeps_zeros and all(layout.channels == self.output.channels for layout in read)
 
     def _entry(self, last: str, target: Target) -> Function:
         f = Function.entry(self.name, target)
 
         def row(a: Value, b: Value, kind: str) -> None:
-            places = {"x": self._place(f, self.input, a, b), "y": self._place(f, self.output, a, b)}
+            layouts = {"x": self.input, "y": self.output, "residual": self._residual}
+            places = {name: self._place(f, layout, a, b) for name, layout in layouts.items()}
             places |= dict.fromkeys(("weight", "bias"), f.mul(a, f.lanes))
-            gate = self.factor == "gate"
-            places["residual"] = self._place(f, self._residual, a, 0 if gate else b)
             f.call(f"{self.name}_{kind}", [f.at(f[name], places[name]) for name in _POINTERS])
 
         def block(a: Value, _: list[Value]) -> None:
@@ -90,22 +112,46 @@ class Elementwise(Kernel):
         return f
 
     def _place(self, f: Function, layout: Blocked, block: Number, row: Number) -> Number:
-        return f.add(f.mul(block, layout.block), f.mul(row, layout.row))
+        across = 0 if self._is_one_channel(layout) else f.mul(block, layout.block)
+        return f.add(across, 0 if self._is_one_place(layout) else f.mul(row, layout.row))
+
+    def _is_one_channel(self, layout: Blocked) -> bool:
+        return layout.channels == 1 < self.output.channels
+
+    def _is_one_place(self, layout: Blocked) -> bool:
+        return (layout.height, layout.width) == (1, 1) != (self.output.height, self.output.width)
 
     def _row(self, name: str, filled: int | None, target: Target) -> Function:
         f = Function(name, [(POINTER, pointer) for pointer in _POINTERS], target, internal=True)
-        source = {"weight": "weight", "gate": "residual"}.get(self.factor)
-        factor = f.load(f[source]) if source else f.zero()
+        x = self._reader(f, "x", self.input)
+        other = self._reader(f, "residual", self._residual) if self._reads_residual else x
+        weight = f.load(f["weight"]) if self.factor == "weight" else f.zero()
         start = self.epilogue.start(f, f["bias"])
+        epilogue = replace(self.epilogue, residual=False)
 
         def pixel(column: Value, _: list[Value]) -> None:
             at = f.mul(column, f.lanes)
-            value = f.load(f["x"], at)
-            value = f.fma(value, factor, start) if source else value
-            f.store(self.epilogue.apply(f, value, f["residual"], at, filled=filled), f["y"], at)
+            value = x(at)
+            if self.factor == "weight":
+                value = f.fma(value, weight, start)
+            elif self.factor == "gate":
+                value = f.arithmetic("fmul", value, other(at))
+            if self.epilogue.residual:
+                value = f.arithmetic("fadd", value, other(at))
+            value = epilogue.apply(f, value, f["residual"])
+            f.store(f.first_lanes(value, filled) if filled else value, f["y"], at)
 
         f.loop(0, self.output.width, pixel)
         return f
 
+    def _reader(self, f: Function, pointer: str, layout: Blocked) -> Callable[[Number], Value]:
+        """Give how the vector at an offset of a row is read: what is the same in all the row is read once."""
+        read = f.broadcast if self._is_one_channel(layout) else f.load
+        if self._is_one_place(layout):
+            value = read(f[pointer])
+            return lambda _: value
+        return lambda at: read(f[pointer], at)
 
-_POINTERS = ("x", "weight", "bias", "y", "residual")
+
+def _size(layout: Blocked) -> tuple[int, int, int]:
+    return layout.channels, layout.height, layout.width

@@ -51,6 +51,10 @@ class Kernel(ABC):
         """Give the zeros (above, below, left, right) that it reads around the input: its layout's must be as wide."""
         return NO_BORDER
 
+    def chunk(self, pictures: int, threads: int) -> tuple[int, int] | None:  # noqa: ARG002  # for those that override
+        """Give how much of the grid of a picture a thread takes at once; None leaves it to the plan."""
+        return None
+
     @property
     def scratch(self) -> int:
         """Give the float32 numbers of memory that every thread needs for itself."""
@@ -58,7 +62,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def functions(self, target: Target) -> list[Function]:
-        """Write its entry, called `name`, and what the entry calls, whose names begin with `name`."""
+        """Write its entry, called `name`, and what the entry calls: names that begin with `name`, or other kernels."""
 
     def pack(self, weight: np.ndarray) -> np.ndarray:
         """Give the weights in the order in which they are read, as flat float32; a kernel without has none."""
@@ -74,8 +78,8 @@ def build(kernels: Iterable[Kernel], target: Target, others: Sequence[Function |
         others: functions that go into the same module and are not exported.
     """
     unique = list(dict.fromkeys(kernels))
-    functions = [function for kernel in unique for function in kernel.functions(target)]
-    return library(module([*functions, *others], target), tuple(kernel.name for kernel in unique), target)
+    functions = {function.name: function for kernel in unique for function in kernel.functions(target)}
+    return library(module([*functions.values(), *others], target), tuple(kernel.name for kernel in unique), target)
 
 
 def blocks_of(array: np.ndarray, lanes: int) -> np.ndarray:
@@ -94,7 +98,7 @@ def check_layout(layout: Blocked, channels: int, size: tuple[int, ...], border: 
     found = (layout.channels, layout.height, layout.width)
     if found != (channels, *size):
         raise InvalidSpec(f"a layout of (C, H, W) = {found} came where {(channels, *size)} was wanted")
-    if any(have < need for have, need in zip(layout.border, border, strict=True)):
+    if any(have < need for have, need in zip(layout.border, border, strict=True) if need):
         raise InvalidSpec(
             f"a border (above, below, left, right) of {layout.border} came, and the kernel reads {border}; "
             "lay the maps out with at least that"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import sys
 from contextlib import suppress
@@ -40,6 +41,17 @@ def copied(values: np.ndarray) -> Float32:
     flat = buffer(values.size)
     flat[:] = values.ravel()
     return flat
+
+
+def give_back(freed: int = HUGE) -> None:
+    """Give memory that was freed back to the system, where the C library keeps it for later.
+
+    Args:
+        freed: bytes; few are not worth the system's time.
+    """
+    if sys.platform == "linux" and freed >= HUGE:
+        with suppress(AttributeError):  # another library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _pages(size: int) -> mmap.mmap:

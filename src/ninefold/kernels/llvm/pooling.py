@@ -66,6 +66,7 @@ class Pool(Kernel):
         output: layout of y. It may have more rows and columns than `spec.out_size`, where their windows begin inside
             the padded input.
         count_include_pad: whether the mean counts padding.
+        divisor: of the mean, instead of the count; 0 for none.
 
     Raises:
         InvalidSpec: when a layout does not fit, or a window meets padding only.
@@ -76,6 +77,7 @@ class Pool(Kernel):
     input: Blocked
     output: Blocked
     count_include_pad: bool = True
+    divisor: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", replace(self.spec, batch=1))
@@ -115,7 +117,7 @@ class Pool(Kernel):
 
     def _shape(self, down: _Run, across: _Run) -> _Shape:
         height = down.last - down.first if self.spec.kernel[0] <= _UNROLLED else 0
-        counted = down.counted * across.counted if self.kind == "average" else 1
+        counted = (self.divisor or down.counted * across.counted) if self.kind == "average" else 1
         return _Shape(across.last - across.first, counted, height)
 
     def _symbol(self, shape: _Shape) -> str:
@@ -142,7 +144,7 @@ class Pool(Kernel):
         def row(r: Number, had: Sequence[Value]) -> list[Value]:
             start = f.at(x, f.mul(r, below))
             values = [*had, *(f.load(start, k * step) for k in range(shape.width))]
-            return [reduce(lambda best, value: self._joined(f, best, value), values)]
+            return [reduce(lambda best, value: _joined(f, self.kind, best, value), values)]
 
         if not shape.height:
             identity = f.zero() if self.kind == "average" else f.constant(-inf)
@@ -151,11 +153,6 @@ class Pool(Kernel):
         for r in range(shape.height):
             had = row(r, had)
         return had[0]
-
-    def _joined(self, f: Function, best: Value, value: Value) -> Value:
-        if self.kind == "average":
-            return f.arithmetic("fadd", best, value)
-        return f.largest_or_nan(best, value)
 
     def _entry(self, target: Target) -> Function:
         f = Function.entry(self.name, target)
@@ -233,3 +230,79 @@ class GlobalAverage(Kernel):
             sums = [f.arithmetic("fadd", sums[0], sums[1]), *sums[2:]]
         pixels = self.input.height * self.input.width
         f.store(f.arithmetic("fmul", sums[0], f.constant(1 / pixels)), f["y"], f.mul(a, self.output.block))
+
+
+@final
+@dataclass(frozen=True)
+class ChannelPool(Kernel):
+    """y[0, i] = the largest, or the mean, over all channels c of x[c, i]. The grid is (1, rows).
+
+    Args:
+        kind: "max" or "average".
+        input: layout of x.
+        output: layout of y, of one channel.
+
+    Raises:
+        InvalidSpec: when the output does not fit.
+    """
+
+    kind: Literal["max", "average"]
+    input: Blocked
+    output: Blocked
+
+    def __post_init__(self) -> None:
+        check_layout(self.output, 1, (self.input.height, self.input.width), NO_BORDER)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Give (1, rows)."""
+        return 1, self.output.height
+
+    def functions(self, target: Target) -> list[Function]:
+        """Write the entry."""
+        check_lanes(target, self.input, self.output)
+        f = Function.entry(self.name, target)
+        width = self.input.width
+        whole = width // _CHAINS * _CHAINS
+
+        def row(b: Value, _: list[Value]) -> None:
+            if whole:
+                f.loop(0, whole, lambda column, _: self._pixels(f, b, column, _CHAINS), step=_CHAINS)
+            if whole < width:
+                self._pixels(f, b, whole, width - whole)
+
+        f.loop(f["b0"], f["b1"], row)
+        return [f]
+
+    def _pixels(self, f: Function, row: Value, column: Number, count: int) -> None:
+        at = f.mul(column, f.lanes)
+        x, y = f.at(f["x"], f.add(f.mul(row, self.input.row), at)), f.at(f["y"], f.add(f.mul(row, self.output.row), at))
+        last = (self.input.blocks - 1) * self.input.block
+        best = [self._last(f, f.load(x, last + i * f.lanes)) for i in range(count)]
+
+        def block(a: Value, had: list[Value]) -> list[Value]:
+            there = f.at(x, f.mul(a, self.input.block))
+            return [_joined(f, self.kind, value, f.load(there, i * f.lanes)) for i, value in enumerate(had)]
+
+        if self.input.blocks > 1:
+            best = f.loop(0, self.input.blocks - 1, block, best)
+        for i, value in enumerate(best):
+            f.store(f.first_lanes(self._of_lanes(f, value), 1), y, i * f.lanes)
+
+    def _last(self, f: Function, value: Value) -> Value:
+        """Give the last block's vector with lanes that never win where there are no channels."""
+        filled = self.input.channels % f.lanes
+        if self.kind == "average" or not filled:
+            return value
+        return f.picked(value, f.constant(-inf), [i if i < filled else f.lanes for i in range(f.lanes)])
+
+    def _of_lanes(self, f: Function, value: Value) -> Value:
+        distance = f.lanes // 2
+        while distance:
+            other = f.picked(value, value, [(i + distance) % f.lanes for i in range(f.lanes)])
+            value, distance = _joined(f, self.kind, value, other), distance // 2
+        return f.arithmetic("fmul", value, f.constant(1 / self.input.channels)) if self.kind == "average" else value
+
+
+def _joined(f: Function, kind: Literal["max", "average"], best: Value, value: Value) -> Value:
+    return f.arithmetic("fadd", best, value) if kind == "average" else f.largest_or_nan(best, value)

@@ -216,6 +216,10 @@ class Function:
         """Give one operation on all lanes."""
         return self._new(a.type, f"{operation} {a.type} {a.name}, {b.name}")
 
+    def root(self, x: Value) -> Value:
+        """Give the square root."""
+        return self._new(x.type, f"call {x.type} @llvm.sqrt.v{self.lanes}f32({x})")
+
     def largest(self, a: Value, b: Value) -> Value:
         """Give the larger of a and b per lane; b where a is no number."""
         return self._chosen("ogt", a, b)
@@ -241,25 +245,6 @@ class Function:
     def first_lanes(self, x: Value, count: int) -> Value:
         """Give x with zeros behind its first `count` lanes."""
         return self.picked(x, self.zero(), [lane if lane < count else self.lanes for lane in range(self.lanes)])
-
-    def transposed(self, rows: Sequence[Value]) -> list[Value]:
-        """Turn a square of `lanes` vectors over: lane j of vector i becomes lane i of vector j.
-
-        For every power of two d, neighbouring squares of d lanes exchange those off the diagonal.
-        """
-        square = list(rows)
-        distance = 1
-        while distance < self.lanes:
-            for i in (i for i in range(self.lanes) if not i & distance):
-                a, b = square[i], square[i + distance]
-                square[i] = self.picked(
-                    a, b, [k if not k & distance else self.lanes + k - distance for k in range(self.lanes)]
-                )
-                square[i + distance] = self.picked(
-                    a, b, [k + distance if not k & distance else self.lanes + k for k in range(self.lanes)]
-                )
-            distance *= 2
-        return square
 
     def picked(self, a: Value, b: Value, lanes: Sequence[int]) -> Value:
         """Give lane `lanes[i]` of a, or of b where they count on behind a's, as lane i."""
@@ -387,6 +372,7 @@ def module(functions: Sequence[Function | str], target: Target) -> str:
     width = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
     heads = [
         f"declare {vector} @llvm.fma.v{target.lanes}f32({vector}, {vector}, {vector})",
+        f"declare {vector} @llvm.sqrt.v{target.lanes}f32({vector})",
         "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
         "declare i64 @llvm.smin.i64(i64, i64)",
         "declare i64 @llvm.smax.i64(i64, i64)",

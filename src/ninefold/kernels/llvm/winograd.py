@@ -5,10 +5,11 @@ one per tile t and input channel c, and x one of the (m + 2)^2 frequencies:
 
     V[x, t, c] = (B^T d B)[x]                             transform of the input
     M[x, t, o] = sum over c of  V[x, t, c] * U[x, c, o]   one product of matrices per frequency
-    y[t, o]    = epilogue(A^T M A)                        transform of the output
+    y[t, o]    = pool(epilogue(A^T M A))                  transform of the output
 
 U = G w G^T is computed once per weight, in float64. A lane is a channel, so that no transform moves a number from lane
-to lane.
+to lane. Both transforms take one block of channels after the other and in it tile after tile: what they read and write
+then lies side by side, and a processor's own prefetching follows.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from ninefold.errors import Unsupported
+from ninefold.errors import InvalidSpec, Unsupported
 from ninefold.kernels.llvm.epilogue import Epilogue
-from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of, check_convolution
+from ninefold.kernels.llvm.kernel import NO_BORDER, Kernel, blocks_of, check_convolution, check_layout
 from ninefold.kernels.llvm.micro import LINE, Micro, Offsets, Sum
 from ninefold.kernels.llvm.text import POINTER, Function, Value
 from ninefold.kernels.llvm.tile import pieces
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["WinogradConv", "WinogradTile", "candidates", "default_tile", "why_not"]
 
 _UNROLLED: Final = 4  # input channels per round of the products' innermost loop
-_SMALL: Final = 2**18  # numbers of U that stay in a second cache of a megabyte or more
+_SMALL: Final = 2**16  # numbers of U that stay in a second cache beside V and M
 _NULL: Final = Value(POINTER, "null")
 
 
@@ -76,10 +77,11 @@ class WinogradConv(Kernel):
         epilogue: applied in registers.
         tile: how the work is cut.
         residual: layout of the residual; None for that of y.
+        pool: of every `pool` by `pool` outputs only the largest is written: y is as much smaller, rounded down.
 
     Raises:
         Unsupported: for what `why_not` says.
-        InvalidSpec: when a layout does not fit the convolution.
+        InvalidSpec: when a layout does not fit the convolution, or `pool` does not divide the tile's outputs.
     """
 
     spec: ConvSpec
@@ -88,18 +90,31 @@ class WinogradConv(Kernel):
     epilogue: Epilogue
     tile: WinogradTile
     residual: Blocked | None = None
+    pool: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", replace(self.spec, batch=1))
         if reason := why_not(self.spec):
             raise Unsupported(f"the Winograd kernel does not take {self.spec}: {reason}")
-        check_convolution(self.spec, self.input, (self.output, self._residual), NO_BORDER)
+        if self.tile.outputs % self.pool:
+            raise InvalidSpec(f"windows of {self.pool} came for tiles of {self.tile.outputs}; they must be whole")
+        unpooled = (self._residual,) if self.epilogue.residual else ()
+        check_convolution(self.spec, self.input, unpooled, NO_BORDER)
+        pooled = tuple(n // self.pool for n in self.spec.out_size)
+        check_layout(self.output, self.spec.out_channels, pooled, NO_BORDER)
 
     @property
     def grid(self) -> tuple[int, int]:
         """Give (blocks of tiles, groups of output channels)."""
         down, across = self._tiles
         return -(-down * across // self.tile.block), -(-self.output.blocks // self.tile.vectors)
+
+    def chunk(self, pictures: int, threads: int) -> tuple[int, int]:
+        """Give how much of the grid a thread takes at once: whole blocks, parts only where there are few of them."""
+        blocks, groups = self.grid
+        if pictures >= threads:
+            return blocks, groups
+        return 1, groups if pictures * blocks >= 2 * threads else -(-groups // threads)
 
     @property
     def scratch(self) -> int:
@@ -110,14 +125,13 @@ class WinogradConv(Kernel):
         """Give U = G w G^T as [frequency][group of output channels][input channel][lane of the group]."""
         g = np.array([[float(value) for value in row] for row in self._form.weight])
         both = np.kron(g, g)  # (X, 9)
-        width = self.tile.vectors * self.output.lanes
-        panels = []
+        channels, width = weight.shape[1], self.tile.vectors * self.output.lanes
+        u = np.empty((len(both), channels * self.output.blocks * self.output.lanes), np.float32)
         for start in range(0, len(weight), width):
             some = blocks_of(weight[start : start + width], self.output.lanes)  # (lanes, C, 3, 3)
-            u = both @ some.reshape(-1, 9).T.astype(np.float64)
-            u = u.astype(np.float32).reshape(len(both), len(some), -1).transpose(0, 2, 1)  # (X, C, lanes)
-            panels.append(u.reshape(len(both), -1))
-        return np.concatenate(panels, axis=1).ravel()
+            ordered = np.ascontiguousarray(some.reshape(len(some), channels, 9).transpose(2, 1, 0), np.float64)
+            u[:, channels * start : channels * (start + len(some))] = both @ ordered.reshape(9, -1)
+        return u.ravel()
 
     def functions(self, target: Target) -> list[Function]:
         """Write the entry, both transforms and the products of matrices."""
@@ -141,8 +155,12 @@ class WinogradConv(Kernel):
 
     @property
     def _tiles(self) -> tuple[int, int]:  # down, across
-        m = self.tile.outputs
-        return -(-self.output.height // m), -(-self.output.width // m)
+        down, across = (-(-n // self.tile.outputs) for n in self._computed)
+        return down, across
+
+    @property
+    def _computed(self) -> tuple[int, int]:  # rows and columns of outputs, before they are pooled
+        return self.output.height * self.pool, self.output.width * self.pool
 
     @property
     def _blocks(self) -> list[tuple[int, int]]:
@@ -170,7 +188,7 @@ class WinogradConv(Kernel):
     @property
     def _tile_kinds(self) -> list[bool]:
         # Whether all of a tile's outputs exist.
-        partial = self.output.height % self.tile.outputs or self.output.width % self.tile.outputs
+        partial = any(n % self.tile.outputs for n in self._computed)
         return [True, False] if partial else [True]
 
     @property
@@ -192,14 +210,14 @@ class WinogradConv(Kernel):
     def _transforms(self, target: Target) -> Iterator[Function]:
         before = InputTransform(self._form, self.input, self._v_stride)
         for inside in [True] if self._border_is_enough else [True, False]:
-            yield before.function(self._input_name(inside), target, inside=inside)
-        after = OutputTransform(self._form, self._m_stride, self.output, self._residual, self.epilogue)
+            yield before.function(self._input_name(inside=inside), target, inside=inside)
+        after = OutputTransform(self._form, self._m_stride, self.output, self._residual, self.epilogue, self.pool)
         for whole in self._tile_kinds:
             for last in self._channel_kinds:
                 filled = self.output.channels % self.output.lanes if last else None
                 yield after.function(self._output_name(whole, last), target, whole=whole, filled=filled)
 
-    def _input_name(self, inside: bool) -> str:
+    def _input_name(self, *, inside: bool) -> str:
         return f"{self.name}_input_{'inside' if inside else 'edge'}"
 
     def _output_name(self, whole: bool, last: bool) -> str:
@@ -252,34 +270,36 @@ class WinogradConv(Kernel):
     def _block(self, f: Function, a: Value, size: int) -> None:
         first, frequencies = f.mul(a, self.tile.block), self._form.size**2
         v, m = f["scratch"], f.at(f["scratch"], frequencies * self._v_stride)
-        f.loop(0, size, lambda t, _: self._transform_input(f, f.add(first, t), f.at(v, f.mul(t, f.lanes))))
+        f.loop(0, self.input.blocks, lambda c, _: self._transform_inputs(f, c, (first, size), v))
         f.loop(0, frequencies, lambda x, _: self._multiply(f, x, (v, m), size))
-        f.loop(0, size, lambda t, _: self._transform_output(f, f.add(first, t), f.at(m, f.mul(t, f.lanes))))
+        self._transform_outputs(f, (first, size), m)
 
     def _corner(self, f: Function, tile: Number) -> tuple[Number, Number]:
         # Row and column of the tile's first output.
         _, across = self._tiles
         return f.mul(f.div(tile, across), self.tile.outputs), f.mul(f.mod(tile, across), self.tile.outputs)
 
-    def _transform_input(self, f: Function, tile: Number, v: Value) -> None:
+    def _transform_inputs(self, f: Function, c: Value, tiles: tuple[Number, int], v: Value) -> None:
+        first, size = tiles
         (above, _), (left, _) = self.spec.padding
-        row, column = self._corner(f, tile)
-        row, column = f.sub(row, above), f.sub(column, left)
-        patch = f.at(f["x"], f.add(f.mul(row, self.input.row), f.mul(column, f.lanes)))
-
-        def channels(inside: bool) -> None:
-            def one(c: Value, _: list[Value]) -> None:
-                x, place = f.at(patch, f.mul(c, self.input.block)), f.at(v, f.mul(c, self._block_stride))
-                f.call(self._input_name(inside), [x, place, row, column])
-
-            f.loop(0, self.input.blocks, one)
-
-        if self._border_is_enough:
-            channels(True)
-            return
         limits = [max(n - self._form.size + 1, 0) for n in self.spec.in_size]
-        inside = f.both(f.compare("ult", row, limits[0]), f.compare("ult", column, limits[1]))
-        f.branch(inside, lambda: channels(True), lambda: channels(False))
+        maps, panel = f.at(f["x"], f.mul(c, self.input.block)), f.at(v, f.mul(c, self._block_stride))
+
+        def one(t: Value, _: list[Value]) -> None:
+            row, column = self._corner(f, f.add(first, t))
+            row, column = f.sub(row, above), f.sub(column, left)
+            patch = f.at(maps, f.add(f.mul(row, self.input.row), f.mul(column, f.lanes)))
+            arguments = [patch, f.at(panel, f.mul(t, f.lanes)), row, column]
+            if self._border_is_enough:
+                f.call(self._input_name(inside=True), arguments)
+                return
+            f.branch(
+                f.both(f.compare("ult", row, limits[0]), f.compare("ult", column, limits[1])),
+                lambda: f.call(self._input_name(inside=True), arguments),
+                lambda: f.call(self._input_name(inside=False), arguments),
+            )
+
+        f.loop(0, size, one)
 
     def _multiply(self, f: Function, x: Value, v_and_m: tuple[Value, Value], size: int) -> None:
         strides = (self._v_stride, self._m_stride)
@@ -316,40 +336,43 @@ class WinogradConv(Kernel):
             f.loop(0, count, some)
             first += count
 
-    def _transform_output(self, f: Function, tile: Number, m: Value) -> None:
-        corner = self._corner(f, tile)
-        rows, columns = f.sub(self.output.height, corner[0]), f.sub(self.output.width, corner[1])
-        if len(self._tile_kinds) == 1:
-            self._channels(f, m, corner, (rows, columns), whole=True)
-            return
-        size = self.tile.outputs
-        f.branch(
-            f.both(f.compare("sge", rows, size), f.compare("sge", columns, size)),
-            lambda: self._channels(f, m, corner, (rows, columns), whole=True),
-            lambda: self._channels(f, m, corner, (rows, columns), whole=False),
-        )
-
-    def _channels(
-        self, f: Function, m: Value, corner: tuple[Number, Number], left: tuple[Number, Number], *, whole: bool
-    ) -> None:
+    def _transform_outputs(self, f: Function, tiles: tuple[Number, int], m: Value) -> None:
         """Transform all blocks of output channels of the groups b0 to b1, the last block perhaps apart."""
 
-        def place(pointer: str, layout: Blocked, k: Value) -> Value:
-            pixel = f.add(f.mul(corner[0], layout.row), f.mul(corner[1], f.lanes))
-            return f.at(f[pointer], f.add(pixel, f.mul(k, layout.block)))
-
-        def one(k: Value, *, last: bool) -> None:
-            source = f.at(m, f.mul(k, self._block_stride))
+        def channels(k: Value, *, last: bool) -> None:
+            panel = f.at(m, f.mul(k, self._block_stride))
             bias = f.at(f["bias"], f.mul(k, f.lanes)) if self.epilogue.bias else _NULL
-            residual = place("residual", self._residual, k) if self.epilogue.residual else _NULL
-            f.call(self._output_name(whole, last), [source, bias, place("y", self.output, k), residual, *left])
+            y = f.at(f["y"], f.mul(k, self.output.block))
+            added = f.at(f["residual"], f.mul(k, self._residual.block)) if self.epilogue.residual else _NULL
+            f.loop(0, tiles[1], lambda t, _: self._transform_output(f, (tiles[0], t), (panel, bias, y, added), last))
 
         start = f.mul(f["b0"], self.tile.vectors)
         stop = f.minimum(f.mul(f["b1"], self.tile.vectors), self.output.blocks)
         plain = f.minimum(stop, self.output.blocks - len(self._channel_kinds) + 1)
-        f.loop(start, plain, lambda k, _: one(k, last=False))
+        f.loop(start, plain, lambda k, _: channels(k, last=False))
         if len(self._channel_kinds) > 1:
-            f.loop(f.maximum(start, plain), stop, lambda k, _: one(k, last=True))
+            f.loop(f.maximum(start, plain), stop, lambda k, _: channels(k, last=True))
+
+    def _transform_output(
+        self, f: Function, tile: tuple[Number, Value], pointers: tuple[Value, Value, Value, Value], last: bool
+    ) -> None:
+        panel, bias, y, added = pointers
+        row, column = self._corner(f, f.add(*tile))
+        left = [f.sub(n, place) for n, place in zip(self._computed, (row, column), strict=True)]
+        pooled = f.add(f.mul(f.div(row, self.pool), self.output.row), f.mul(f.div(column, self.pool), f.lanes))
+        y = f.at(y, pooled)
+        if self.epilogue.residual:
+            added = f.at(added, f.add(f.mul(row, self._residual.row), f.mul(column, f.lanes)))
+        arguments = [f.at(panel, f.mul(tile[1], f.lanes)), bias, y, added, *left]
+        if len(self._tile_kinds) == 1:
+            f.call(self._output_name(True, last), arguments)
+            return
+        size = self.tile.outputs
+        f.branch(
+            f.both(f.compare("sge", left[0], size), f.compare("sge", left[1], size)),
+            lambda: f.call(self._output_name(True, last), arguments),
+            lambda: f.call(self._output_name(False, last), arguments),
+        )
 
 
 @cache
