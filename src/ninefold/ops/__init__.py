@@ -10,11 +10,13 @@ from ninefold.ops.conv import (
     conv_transpose3d,
 )
 from ninefold.ops.engine import Engine
+from ninefold.ops.rounding import Rounding, rounding
 from ninefold.ops.select import ENGINES, explain
 
 __all__ = [
     "ENGINES",
     "Engine",
+    "Rounding",
     "conv",
     "conv1d",
     "conv2d",
@@ -23,4 +25,5 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "explain",
+    "rounding",
 ]

@@ -15,12 +15,13 @@ from ninefold.errors import InvalidInput, InvalidSpec, Unsupported
 from ninefold.ops import node
 from ninefold.ops.engine import DTYPES
 from ninefold.ops.node import Window
-from ninefold.ops.select import AUTO, check_name
+from ninefold.ops.select import AUTO, check_name, rule
 from ninefold.spec import padding_pairs, per_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ninefold.ops.engine import Precision
     from ninefold.spec import ConvSpec, Padding
 
 
@@ -34,6 +35,7 @@ def conv1d(
     groups: int = 1,
     *,
     engine: str = AUTO,
+    precision: Precision = "fast",
 ) -> Tensor:
     """Convolve along one axis, as `conv2d` does over two.
 
@@ -41,12 +43,12 @@ def conv1d(
         x: (N, C, L) or (C, L).
         weight: (O, C / groups, K).
         bias: (O,), or None for none.
-        stride, padding, dilation, groups, engine: as for `conv2d`.
+        stride, padding, dilation, groups, engine, precision: as for `conv2d`.
 
     >>> conv1d(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[[1.0, 10.0]]]))
     tensor([[21., 32., 43.]])
     """
-    return _dense(_operands(1, x, weight, bias), stride, padding, dilation, groups, engine)
+    return _dense(_operands(1, x, weight, bias), stride, padding, dilation, groups, rule(engine, precision))
 
 
 def conv2d(
@@ -59,6 +61,7 @@ def conv2d(
     groups: int = 1,
     *,
     engine: str = AUTO,
+    precision: Precision = "fast",
 ) -> Tensor:
     """Convolve over two axes; argument for argument `torch.nn.functional.conv2d`, with more kinds of padding.
 
@@ -73,12 +76,15 @@ def conv2d(
         dilation: >= 1; one integer counts for all axes.
         groups: >= 1, dividing C and O.
         engine: "auto" for the one measured fastest on this machine, or a name of `ninefold.ops.ENGINES`.
+        precision: "fast" for any algorithm; "exact" for those alone whose rounding errors stay within twice those of
+            summing directly, which leaves Winograd's and Fourier's out.
 
     Returns:
         (N, O, OH, OW), or (O, OH, OW) for an x without batch; contiguous.
 
     Raises:
-        InvalidInput: when tensors differ in dtype or device, or x has the wrong number of axes.
+        InvalidInput: when tensors differ in dtype or device, x has the wrong number of axes, or the named
+            engine is not exact and `precision` is.
         InvalidSpec: when the shapes do not meet or the output would be empty.
         UnknownName: when there is no engine of that name.
         Unsupported: when the named engine cannot compute this convolution, or forward-mode derivatives are asked for.
@@ -90,7 +96,7 @@ def conv2d(
     >>> conv2d(x, weight, padding=((0, 1), (2, 1))).shape
     torch.Size([1, 1, 3, 5])
     """
-    return _dense(_operands(2, x, weight, bias), stride, padding, dilation, groups, engine)
+    return _dense(_operands(2, x, weight, bias), stride, padding, dilation, groups, rule(engine, precision))
 
 
 def conv3d(
@@ -103,6 +109,7 @@ def conv3d(
     groups: int = 1,
     *,
     engine: str = AUTO,
+    precision: Precision = "fast",
 ) -> Tensor:
     """Convolve over three axes, as `conv2d` does over two.
 
@@ -110,12 +117,12 @@ def conv3d(
         x: (N, C, D, H, W) or (C, D, H, W).
         weight: (O, C / groups, KD, KH, KW).
         bias: (O,), or None for none.
-        stride, padding, dilation, groups, engine: as for `conv2d`.
+        stride, padding, dilation, groups, engine, precision: as for `conv2d`.
 
     >>> conv3d(torch.ones(1, 2, 4, 5, 6), torch.ones(3, 2, 2, 2, 2), stride=2).shape
     torch.Size([1, 3, 2, 2, 3])
     """
-    return _dense(_operands(3, x, weight, bias), stride, padding, dilation, groups, engine)
+    return _dense(_operands(3, x, weight, bias), stride, padding, dilation, groups, rule(engine, precision))
 
 
 def conv_transpose1d(
@@ -212,7 +219,14 @@ def conv_transpose3d(
     return _transposed(_operands(3, x, weight, bias), stride, padding, output_padding, groups, dilation, engine)
 
 
-def conv(x: Tensor, weight: Tensor, bias: Tensor | None, spec: ConvSpec, engine: str = AUTO) -> Tensor:
+def conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    spec: ConvSpec,
+    engine: str = AUTO,
+    precision: Precision = "fast",
+) -> Tensor:
     """Compute the convolution that a spec describes, dense or transposed.
 
     Args:
@@ -220,7 +234,7 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, spec: ConvSpec, engine:
         weight: `spec.weight_shape`.
         bias: (O,), or None for none.
         spec: says the rest.
-        engine: as for `conv2d`.
+        engine, precision: as for `conv2d`.
 
     Returns:
         `spec.output_shape`, contiguous.
@@ -240,7 +254,7 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, spec: ConvSpec, engine:
             raise InvalidSpec(
                 f"{name} of shape {tuple(tensor.shape)} came, and the spec wants {shape}; describe these tensors"
             )
-    return _run(operands, Window.of_spec(spec), spec.transposed, spec.output_padding, engine)
+    return _run(operands, Window.of_spec(spec), spec.transposed, spec.output_padding, rule(engine, precision))
 
 
 class _Operands(NamedTuple):

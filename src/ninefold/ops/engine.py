@@ -19,6 +19,7 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 Prepared = TypeVar("Prepared")
 Direction = Literal["conv", "weight_gradient"]
+Precision = Literal["exact", "fast"]
 
 
 class Engine(ABC, Generic[Prepared]):
@@ -31,6 +32,8 @@ class Engine(ABC, Generic[Prepared]):
     name: ClassVar[str]
     # Multiply-accumulates below which "auto" does not try it: a call costs more than it could save.
     least_macs: ClassVar[int] = 0
+    # Whether its rounding errors stay within twice those of summing directly: "auto" for "exact" takes no other.
+    is_exact: ClassVar[bool] = True
 
     @abstractmethod
     def why_not(self, spec: ConvSpec, device: torch.device, dtype: torch.dtype) -> str | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final, get_args
 
 import torch
 
-from ninefold.errors import UnknownName, Unsupported
+from ninefold.errors import InvalidInput, UnknownName, Unsupported
 from ninefold.ops.choices import choices
+from ninefold.ops.engine import Precision
 from ninefold.ops.engines import Depthwise, Direct, Fft, Im2col, Native, Reference, Winograd
 from ninefold.ops.measure import fastest
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from ninefold.ops.measure import Attempt
     from ninefold.spec import ConvSpec
 
-AUTO = "auto"
+AUTO: Final = "auto"
+EXACT: Final = "auto, exact"  # among those only whose rounding errors are within twice those of summing directly
 ENGINES: tuple[Engine[Any], ...] = (
     *(Winograd(), Direct(), Depthwise()),
     *(Native(), Im2col(), Fft(), Reference()),
 )
 NAMES = tuple(engine.name for engine in ENGINES)
+_PRECISIONS: Final = get_args(Precision)
 
 
 @final
@@ -39,12 +42,14 @@ class Job:
         device: of all tensors.
         dtype: of all tensors.
         direction: "conv" or "weight_gradient".
+        precision: "exact" for engines alone that are.
     """
 
     spec: ConvSpec
     device: torch.device
     dtype: torch.dtype
     direction: Direction
+    precision: Precision = "fast"
 
 
 def explain(spec: ConvSpec, device: torch.device | str, dtype: torch.dtype) -> dict[str, str | None]:
@@ -71,15 +76,38 @@ def check_name(name: str) -> None:
     Raises:
         UnknownName: quoting the nearest names.
     """
-    if name not in (AUTO, *NAMES):
+    if name not in (AUTO, EXACT, *NAMES):
         raise UnknownName.among("engine", str(name), (AUTO, *NAMES))
+
+
+def rule(name: str, precision: Precision) -> str:
+    """Give the name by which `choose` takes an engine at a precision.
+
+    Args:
+        name: an engine's name or "auto".
+        precision: "fast" for any engine, "exact" for those whose rounding errors are within twice those of summing
+            directly.
+
+    Raises:
+        UnknownName: when there is no engine of that name.
+        InvalidInput: when there is no such precision, or the named engine is not that exact.
+    """
+    check_name(name)
+    if precision not in _PRECISIONS:
+        raise InvalidInput(f"precision={precision!r} is not known; use one of {', '.join(_PRECISIONS)}")
+    if precision == "fast":
+        return name
+    if name in NAMES and not _named(name).is_exact:
+        exact = ", ".join(engine.name for engine in ENGINES if engine.is_exact)
+        raise InvalidInput(f"engine={name!r} came with precision='exact'; use engine='auto' or one of {exact}")
+    return EXACT if name == AUTO else name
 
 
 def choose(name: str, job: Job, attempt: Attempt) -> Engine[Any]:
     """Give the engine of that name; for "auto" the one measured fastest, on this call or an earlier one.
 
     Args:
-        name: an engine's name or "auto".
+        name: an engine's name, "auto", or what `rule` gives.
         job: what is to be computed.
         attempt: computes it with an engine; called only where "auto" has to measure.
 
@@ -88,6 +116,8 @@ def choose(name: str, job: Job, attempt: Attempt) -> Engine[Any]:
         UnknownName: when there is no engine of that name.
     """
     check_name(name)
+    if name == EXACT:
+        return _measured(replace(job, precision="exact"), attempt)
     return _measured(job, attempt) if name == AUTO else _willing(name, job)
 
 
@@ -105,6 +135,7 @@ def _measured(job: Job, attempt: Attempt) -> Engine[Any]:
     if remembered in NAMES and (engine := _named(remembered)).why_not(job.spec, job.device, job.dtype) is None:
         return engine
     able = [engine for engine in ENGINES if engine.why_not(job.spec, job.device, job.dtype) is None]
+    able = [engine for engine in able if engine.is_exact or job.precision == "fast"]
     # The reference takes everything, comes last and is never fastest.
     rivals = [engine for engine in able[:-1] if job.spec.macs >= engine.least_macs]
     if len(rivals) < 2:
@@ -130,7 +161,7 @@ def _key(job: Job, threads: int) -> str:
         f"torch {torch.__version__}",
         f"ninefold {version('ninefold')}",
         f"{job.device.type} {dtype}",
-        job.direction,
+        f"{job.direction}{', exact' if job.precision == 'exact' else ''}",
         f"{'transposed ' if spec.transposed else ''}{spec.input_shape} {spec.weight_shape}",
         f"stride {spec.stride} padding {spec.padding} dilation {spec.dilation} groups {spec.groups}",
         f"output_padding {spec.output_padding}",

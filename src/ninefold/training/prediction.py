@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from ninefold import networks, tasks
-from ninefold.data import Pipeline, read_image
+from ninefold.compiler import compile  # noqa: A004  # as torch and re call theirs
+from ninefold.data import read_image
 from ninefold.errors import InvalidInput
 from ninefold.records import Sample
 from ninefold.training.folder import MODEL
+from ninefold.training.kernels import say_why_not
 from ninefold.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Prediction:
     classes: list[tuple[str, float]]
 
 
-def predict(run: Path, images: Sequence[Path], top: int = 5) -> list[Prediction]:
+def predict(run: Path, images: Sequence[Path], top: int = 5, *, compiled: bool = False) -> list[Prediction]:
     """Classify picture files with the best weights of a run.
 
     Each picture is brought to the network's size and channels as the training pictures were, without augmentation.
@@ -41,20 +43,27 @@ def predict(run: Path, images: Sequence[Path], top: int = 5) -> list[Prediction]
         run: the run folder; only its `model.safetensors` is read.
         images: files of any kind that Pillow reads.
         top: how many classes to name, >= 1; never more than there are.
+        compiled: whether `ninefold.compile` makes the network faster on this processor first. If it cannot, a line on
+            standard error says why, and the network runs as it is.
 
     Returns:
         One prediction per picture, in the order of `images`.
 
     Raises:
         RunError: when the weights cannot be used.
-        InvalidInput: when `top` is below 1.
+        InvalidInput: when `top` is below 1, or the run is not one on pictures.
         MissingData, CorruptFile: when a picture is not there or cannot be read; the message names it.
     """
     if top < 1:
         raise InvalidInput(f"top={top} came; wanted at least 1")
     network, card = load_weights(run / MODEL)
+    if card.voxel:
+        raise InvalidInput(
+            f"{run} labels points, and pictures came; `ninefold evaluate` writes a label for every point"
+        )
+    network = compile(network) if compiled else network
     task = tasks.get(networks.card(card.network).task)
-    pipeline = Pipeline(card.size, card.in_channels, card.mean, card.std)
+    pipeline = card.pipeline()
     found = []
     for path in images:
         batch = pipeline([Sample(read_image(path), -1, str(path))])
@@ -63,4 +72,5 @@ def predict(run: Path, images: Sequence[Path], top: int = 5) -> list[Prediction]
         best = probabilities.topk(min(top, len(card.classes)))
         named = [(card.classes[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
         found.append(Prediction(path, named))
+    say_why_not(network, "lines")
     return found

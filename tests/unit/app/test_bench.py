@@ -57,3 +57,21 @@ def test_a_table_per_layer(capsys):
     out = capsys.readouterr().out
     assert out.startswith("16x8x8:16k1, 2 threads; FMA peak")
     assert "direct kernel" in out
+
+
+def test_the_layers_of_a_network_and_one_family_of_kernels(capsys, monkeypatch):
+    monkeypatch.setattr(benchmark_networks, "NETWORKS", {"tiny": lambda: nn.Conv2d(3, 16, 16, 16)})
+    assert run(["bench", "conv", "--of", "tiny", "--only", "direct", "--rounds", "1", "--json"]) == 0
+    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (row["layer"], row["way"]) == ("3x224x224:16k16s16p0", "direct kernel")
+    assert row["tile"].startswith("rows ")
+    assert run(["bench", "conv", "16x8x8:16k1", "--only", "indirect"]) == 2
+    assert "direct" in capsys.readouterr().err
+
+
+def test_memory_is_measured_in_processes_of_their_own(capsys):
+    arguments = ["bench", "compile", "squeezenet1_1", "--against", "torch", "--rounds", "1", "--memory", "--json"]
+    assert run(arguments) == 0
+    found = json.loads(capsys.readouterr().out)["peak_mib"]
+    assert found.keys() == {"ninefold", "torch"}
+    assert all(1 < mib < 4096 for mib in found.values())

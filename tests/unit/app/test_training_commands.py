@@ -54,6 +54,49 @@ def test_evaluate_prints_what_it_writes(trained, capsys):
     assert printed["images"] == 359
 
 
+def test_evaluate_gives_the_same_on_kernels(trained, capsys):
+    assert run(["evaluate", str(trained), "--split", "validation", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert run(["evaluate", str(trained), "--split", "validation", "--json", "--compile"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["value"] == pytest.approx(plain["value"], abs=0.006)  # one picture of 180 at most
+    assert json.loads(out)["loss"] == pytest.approx(plain["loss"], rel=1e-4)
+    assert "not compiled" not in err
+
+
+def test_predict_gives_the_same_on_kernels(trained, tmp_path, capsys):
+    assert run(["data", "digits", "--pictures", str(tmp_path), "--count", "2"]) == 0
+    pictures = sorted(map(str, tmp_path.glob("*.png")))
+    capsys.readouterr()
+    found = []
+    for options in ([], ["--compile"]):
+        assert run(["predict", str(trained), *pictures, "--json", "--top", "10", *options]) == 0
+        found.append(
+            {
+                (p["image"], c["class"]): c["probability"]
+                for p in json.loads(capsys.readouterr().out)
+                for c in p["classes"]
+            }
+        )
+    assert found[1] == pytest.approx(found[0], abs=1e-4)
+
+
+def test_a_network_that_cannot_be_compiled_runs_as_it_is_and_says_why(trained, tmp_path, capsys, monkeypatch):
+    from ninefold.compiler import compiled
+    from ninefold.errors import Unsupported
+
+    def refuse(*_):
+        raise Unsupported("it is not to be captured")
+
+    monkeypatch.setattr(compiled, "captured", refuse)
+    assert run(["data", "digits", "--pictures", str(tmp_path), "--count", "1"]) == 0
+    capsys.readouterr()
+    assert run(["predict", str(trained), *map(str, tmp_path.glob("*.png")), "--compile"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "the network was not compiled: it is not to be captured\n"
+    assert "probability" in out
+
+
 def test_evaluate_prints_a_table_for_people(trained, capsys):
     assert run(["evaluate", str(trained), "--split", "validation"]) == 0
     titles, _, values = capsys.readouterr().out.splitlines()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import ninefold
-from ninefold.errors import Unsupported
+from ninefold.errors import InvalidInput, Unsupported
 from ninefold.ops import ENGINES, choices, explain, measure, select
 from ninefold.ops.choices import Choices
 from ninefold.ops.engine import Engine
@@ -118,6 +118,27 @@ def test_what_is_remembered_is_not_used_where_the_engine_refuses(sleepers):
     choices.choices().put(select._key(job, torch.get_num_threads()), HOPELESS)
     ninefold.conv2d(X.double(), W.double())
     assert sleepers[HOPELESS].runs == 0
+
+
+def test_exact_takes_exact_engines_alone_and_remembers_them_apart(cache, sleepers):
+    sleepers[FAST].is_exact = False
+    ninefold.conv2d(X, W.clone().requires_grad_(), precision="exact").sum().backward()
+    assert (sleepers[FAST].runs, sleepers[SLOW].runs > 1) == (0, True)
+    ninefold.conv2d(X, W)
+    found = json.loads(cache.read_text())
+    assert {key: name for key, name in found.items() if "exact" in key and name == FAST} == {}
+    assert FAST in found.values()
+
+
+def test_exact_refuses_a_named_engine_that_is_not(sleepers):
+    sleepers[FAST].is_exact = False
+    with pytest.raises(
+        InvalidInput, match=r"engine='fast' came with precision='exact'; use engine='auto' or one of slow"
+    ):
+        ninefold.conv2d(X, W, engine=FAST, precision="exact")
+    assert ninefold.conv2d(X, W, engine=SLOW, precision="exact").shape == (1, 3, 4, 4)
+    with pytest.raises(InvalidInput, match="use one of exact, fast"):
+        ninefold.conv2d(X, W, precision="half")
 
 
 @pytest.mark.usefixtures("sleepers")

@@ -19,6 +19,7 @@ from ninefold.training.contest.networks import Rules, contest
 from ninefold.training.contest.peers import PEERS, Peer, Task, base
 from ninefold.training.contest.peers.ncnn_file import write
 from ninefold.training.contest.rounds import CALLS, alternate, settle
+from ninefold.training.contest.shapes import layers_of
 
 NEEDS = {"openvino": "openvino", "onnxruntime": "onnxruntime", "opencv": "cv2", "ncnn": "ncnn"}
 PARAMETERS = {
@@ -217,3 +218,11 @@ def test_every_layer_that_is_measured_without_a_name_has_a_kernel(layer):
 def test_what_is_no_layer_is_refused_with_what_was_written(text):
     with pytest.raises(InvalidInput, match=repr(text)):
         layers.parse_layer(text)
+
+
+def test_every_layer_of_a_network_is_written_so_that_it_is_read_again():
+    for layer in layers_of("mobilenet_v2", least=14):
+        spec = layers.parse_layer(layer)
+        assert min(spec.out_size) >= 14
+    assert "96x112x112:96k3s2g96" in layers_of("mobilenet_v2")
+    assert "3x224x224:64k3s2p0" in layers_of("squeezenet1_1")

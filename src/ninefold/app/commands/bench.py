@@ -30,6 +30,7 @@ def compile_(
     ] = None,
     rounds: Rounds = 10,
     precision: Annotated[Literal["fast", "exact"], typer.Option(help="Of ours.")] = "fast",
+    memory: Annotated[bool, typer.Option("--memory", help="Measure memory too, each in a process of its own.")] = False,
     as_json: AsLines = False,
     _debug: Debug = False,
 ) -> None:
@@ -39,19 +40,24 @@ def compile_(
     float64. The ratio is the median of the best peer in parts of ours: above 1 we are faster.
     """
     from ninefold.training import benchmark_networks
+    from ninefold.training.contest.memory import peaks
     from ninefold.training.contest.networks import Rules, contest
     from ninefold.training.contest.peers import PEERS
 
-    peers = tuple(PEERS) if against is None else tuple(name for name in against.split(",") if name)
+    peers = tuple(PEERS) if against is None else _names(against)
     rules = Rules(peers, threads, rounds, precision)
     names = networks or list(benchmark_networks.NETWORKS)
     models = [(name, benchmark_networks.create(name)) for name in names]
     for name, model in models:
         result = contest(name, model, benchmark_networks.picture(batch), rules)
+        found = peaks(name, batch, rules) if memory else {}
         if as_json:
-            print_line(asdict(result))
+            print_line(asdict(result) | ({"peak_mib": found} if memory else {}))
         else:
             _print_result(result)
+            if memory:
+                rows = [(who, f"{mib:.0f}" if isinstance(mib, float) else mib) for who, mib in found.items()]
+                print_rows(("contestant", "MiB at most"), rows)
 
 
 @bench.command("conv")
@@ -59,6 +65,14 @@ def conv(
     layers: Annotated[
         list[str] | None,
         typer.Argument(metavar="[LAYER]...", help="CxHxW:OkKsSpPdDgG, as 64x56x56:128k3s2; else known ones."),
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option("--of", metavar="NAME,NAME", help="Layers of these benchmark networks, on maps from 14x14 on."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME", help="Kernels of first, depthwise, direct, winograd; else every way."),
     ] = None,
     threads: Threads = 1,
     rounds: Rounds = 5,
@@ -71,17 +85,23 @@ def conv(
     a compiled network. Rates count the definition's operations, so those of Winograd may lie above the peak.
     """
     from ninefold.training.contest.layers import LAYERS, contest, parse_layer
+    from ninefold.training.contest.shapes import layers_of
 
-    names = layers or LAYERS
+    inside = (layer for name in _names(of) for layer in layers_of(name, least=14))
+    names = list(dict.fromkeys([*(layers or ()), *inside])) or LAYERS
     for name in names:
         parse_layer(name)
     for name in names:
-        rows = contest(name, threads, rounds)
+        rows = contest(name, threads, rounds, _names(only))
         if as_json:
             for row in rows:
                 print_line(asdict(row))
         else:
             _print_layer(rows)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in (text or "").split(",") if name)
 
 
 def _print_result(result: "Result") -> None:
@@ -109,9 +129,16 @@ def _print_layer(rows: "list[Row]") -> None:
     first = rows[0]
     typer.echo(f"{first.layer}, {_count(first.threads, 'thread')}; FMA peak {first.fma_peak_gflops:.0f} GFLOP/s")
     print_rows(
-        ("way", "GFLOP/s", "best", "of peak", "error"),
+        ("way", "GFLOP/s", "best", "of peak", "error", "tile"),
         [
-            (r.way, f"{r.gflops:.1f}", f"{r.best_gflops:.1f}", f"{r.share_of_peak:.0%}", _number(r.max_rel_error))
+            (
+                r.way,
+                f"{r.gflops:.1f}",
+                f"{r.best_gflops:.1f}",
+                f"{r.share_of_peak:.0%}",
+                _number(r.max_rel_error),
+                r.tile,
+            )
             for r in rows
         ],
     )

@@ -14,6 +14,7 @@ from ninefold.records import SPLITS
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, as `ninefold train` made it.")],
     split: Annotated[str, typer.Option(help="Which pictures: test, validation or train.")] = "test",
+    compiled: Annotated[bool, typer.Option("--compile", help="Run on kernels made for this processor.")] = False,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
@@ -25,4 +26,4 @@ def evaluate(
         raise UnknownName.among("split", split, SPLITS)
     from ninefold import training
 
-    print_report(training.evaluate(run, split=split), run, as_json=as_json)
+    print_report(training.evaluate(run, split=split, compiled=compiled), run, as_json=as_json)

@@ -48,6 +48,7 @@ class Fft(Engine[torch.Tensor]):
     """
 
     name: ClassVar[str] = "fft"
+    is_exact: ClassVar[bool] = False
 
     def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
         self.buffer_bytes = buffer_bytes

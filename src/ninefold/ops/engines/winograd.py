@@ -29,6 +29,7 @@ class Winograd(Planned):
     """
 
     name: ClassVar[str] = "winograd"
+    is_exact: ClassVar[bool] = False
 
     def __init__(self, outputs: int = 4) -> None:
         self.outputs = outputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ninefold.errors import InvalidInput
-from ninefold.kernels.llvm import depthwise, direct, first, winograd
+from ninefold.errors import InvalidInput, UnknownName
+from ninefold.kernels.llvm import depthwise, direct, first, winograd, winograd_tile
 from ninefold.kernels.llvm.epilogue import Epilogue
 from ninefold.kernels.llvm.kernel import NO_BORDER, build
 from ninefold.kernels.llvm.layout import Blocked
@@ -25,7 +25,7 @@ from ninefold.spec import ConvSpec
 from ninefold.training.contest.rounds import alternate, torch_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ninefold.kernels.llvm.kernel import Kernel
     from ninefold.kernels.llvm.target import Target
@@ -41,7 +41,8 @@ LAYERS: Final = (
 _WRITTEN: Final = re.compile(
     r"(?P<C>\d+)x(?P<H>\d+)x(?P<W>\d+):(?P<O>\d+)k(?P<k>\d+)(s(?P<s>\d+))?(p(?P<p>\d+))?(d(?P<d>\d+))?(g(?P<g>\d+))?"
 )
-_OUTPUTS: Final = (2, 3, 4, 6)  # m of F(m, 3)
+FAMILIES: Final = ("first", "depthwise", "direct", "winograd")
+_TRIALS: Final = 2  # rounds in which tiles are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Row:
         max_rel_error: largest difference from float64, relative to the largest value of the result.
         fma_peak_gflops: what these threads can multiply and add; the largest of a sample per round.
         threads: that could compute.
+        tile: of a kernel: how it was set; "" for an engine.
     """
 
     layer: str
@@ -67,11 +69,13 @@ class Row:
     max_rel_error: float
     fma_peak_gflops: float
     threads: int
+    tile: str = ""
 
 
 class _Way(NamedTuple):
     run: Callable[[], Any]
     result: Callable[[], np.ndarray]  # after a run, (O, H, W)
+    tile: str = ""
     owner: Any = None  # keeps what the run only knows the addresses of
 
 
@@ -107,15 +111,25 @@ def parse_layer(text: str) -> ConvSpec:
     )
 
 
-def contest(layer: str, threads: int = 1, rounds: int = 10) -> list[Row]:
+def contest(layer: str, threads: int = 1, rounds: int = 10, only: Sequence[str] = ()) -> list[Row]:
     """Compute a layer in every way that can, and time them in alternation.
+
+    Of every kind of kernel, the tile or cut that takes least time competes.
 
     Args:
         layer: see `parse_layer`.
         threads: that may compute, >= 1.
         rounds: of three timed calls each, >= 1.
+        only: families of `FAMILIES` whose kernels compete by themselves; () for all, and the engines.
+
+    Raises:
+        InvalidInput: when the layer is none, or there is no thread or round.
+        UnknownName: when there is no such family.
     """
     spec = parse_layer(layer)
+    for name in only:
+        if name not in FAMILIES:
+            raise UnknownName.among("family of kernels", name, FAMILIES)
     if threads < 1:
         raise InvalidInput(f"threads={threads} came; wanted at least 1")
     generator = torch.Generator().manual_seed(0)
@@ -123,13 +137,17 @@ def contest(layer: str, threads: int = 1, rounds: int = 10) -> list[Row]:
     weight = torch.randn(spec.weight_shape, generator=generator)
     with torch_threads(threads), torch.no_grad():
         truth = _convolved(spec, x.double(), weight.double())
-        ways = dict([*_engines(spec, x, weight), *_kernels(spec, x, weight, threads)])
+        engines = () if only else _engines(spec, x, weight)
+        ways = dict([*engines, *_kernels(spec, x, weight, threads, only or FAMILIES)])
         errors = {name: _error(way, truth) for name, way in ways.items()}
         meter, peaks = PeakMeter(threads), []
         times = alternate({name: way.run for name, way in ways.items()}, rounds, lambda: peaks.append(meter.gflops()))
     peak, work = max(peaks), 2 * spec.macs / 1e9
     return [
-        Row(layer, name, work / own.median, work / own.least, work / own.least / peak, errors[name], peak, threads)
+        Row(
+            *(layer, name, work / own.median, work / own.least, work / own.least / peak),
+            *(errors[name], peak, threads, ways[name].tile),
+        )
         for name, own in times.items()
     ]
 
@@ -160,25 +178,32 @@ def _engine_way(run: Callable[[], torch.Tensor]) -> _Way:
 # By themselves.
 
 
-def _kernels(spec: ConvSpec, x: torch.Tensor, weight: torch.Tensor, threads: int) -> Iterator[tuple[str, _Way]]:
-    target = host()
-    for name, kernel in _candidates(spec, target):
-        yield f"{name} kernel", _kernel_way(kernel, x[0].numpy(), weight.numpy(), threads)
+def _kernels(
+    spec: ConvSpec, x: torch.Tensor, weight: torch.Tensor, threads: int, families: Sequence[str]
+) -> Iterator[tuple[str, _Way]]:
+    for name, kernels in _candidates(spec, host()):
+        if name.split()[0] not in families:
+            continue
+        ways = [_kernel_way(kernel, x[0].numpy(), weight.numpy(), threads) for kernel in kernels]
+        times = alternate({str(i): way.run for i, way in enumerate(ways)}, _TRIALS)
+        yield f"{name} kernel", ways[min(range(len(ways)), key=lambda i, times=times: times[str(i)].least)]
 
 
-def _candidates(spec: ConvSpec, target: Target) -> Iterator[tuple[str, Kernel]]:
+def _candidates(spec: ConvSpec, target: Target) -> Iterator[tuple[str, list[Kernel]]]:
     output, epilogue = _layout(spec.out_channels, spec.out_size, target), Epilogue()
     if spec.in_channels <= target.lanes // 4 and first.why_not(spec) is None:
-        yield "first", first.First(spec, output, epilogue, direct.default_tile(spec, target))
+        yield "first", [first.First(spec, output, epilogue, tile) for tile in first.candidates(spec, target)]
+    bordered = _input(spec, target)
     if depthwise.why_not(spec) is None:
-        strip, layout = depthwise.default_strip(spec, target), _input(spec, target)
-        yield "depthwise", depthwise.Depthwise(spec, layout, output, epilogue, strip)
+        strips = depthwise.candidates(spec, target)
+        yield "depthwise", [depthwise.Depthwise(spec, bordered, output, epilogue, strip) for strip in strips]
     if direct.why_not(spec, target) is None:
-        tile = direct.default_tile(spec, target)
-        yield "direct", direct.Direct(spec, _input(spec, target), output, epilogue, tile)
-    for m in _OUTPUTS if winograd.why_not(spec) is None else ():
-        cut, layout = winograd.default_tile(spec, target, m), _layout(spec.in_channels, spec.in_size, target)
-        yield f"winograd F({m})", winograd.WinogradConv(spec, layout, output, epilogue, cut)
+        tiles = direct.candidates(spec, target)
+        yield "direct", [direct.Direct(spec, bordered, output, epilogue, tile) for tile in tiles]
+    plain = _layout(spec.in_channels, spec.in_size, target)
+    for m in winograd_tile.FORMS if winograd.why_not(spec) is None else ():
+        cuts = winograd.candidates(spec, target, m)
+        yield f"winograd F({m})", [winograd.WinogradConv(spec, plain, output, epilogue, cut) for cut in cuts]
 
 
 def _layout(channels: int, size: tuple[int, ...], target: Target, border: Any = NO_BORDER) -> Blocked:
@@ -194,7 +219,7 @@ def _kernel_way(kernel: Any, x: np.ndarray, weight: np.ndarray, threads: int) ->
     library = build([kernel], target)
     output = kernel.output
     packed, y = copied(kernel.pack(weight)), buffer(output.size)
-    is_planar = isinstance(kernel, first.First)
+    is_planar, is_depthwise = isinstance(kernel, first.First), isinstance(kernel, depthwise.Depthwise)
     given = copied(x) if is_planar else into_blocks(x, kernel.input)
     begin = given.ctypes.data + (0 if is_planar else 4 * kernel.input.first)
     step = Step(
@@ -206,7 +231,8 @@ def _kernel_way(kernel: Any, x: np.ndarray, weight: np.ndarray, threads: int) ->
         scratch=kernel.scratch,
     )
     plan = Plan([step], threads)
-    return _Way(plan.run, lambda: from_blocks(y, output), owner=(library, packed, given))
+    tile = " ".join(f"{name} {value}" for name, value in asdict(kernel.strip if is_depthwise else kernel.tile).items())
+    return _Way(plan.run, lambda: from_blocks(y, output), tile, (library, packed, given))
 
 
 def into_blocks(x: np.ndarray, layout: Blocked) -> np.ndarray:  # (C, H, W)

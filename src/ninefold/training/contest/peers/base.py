@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ninefold.errors import MissingExtra
+from ninefold.training.export import export_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 # Computes the network for the task's input; what comes back is an array or a tensor of the output's shape.
 Call = Callable[[], Any]
-
-INPUT_NAME: Final = "x"
 
 
 @dataclass(frozen=True)
@@ -42,26 +39,10 @@ class Task:
 
     @cached_property
     def onnx(self) -> Path:
-        """Export the network to ONNX, once for all who read that."""
-        import torch
-
-        for package in ("onnx", "onnxscript"):
-            load(package, "export")
+        """Export the network to ONNX, once for all who read that; a file that is there already is taken for it."""
         path = self.folder / "network.onnx"
-        # The exporter warns of its own parts, and logs that torchvision, which is not needed, is not there.
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                self.model,
-                (self.x,),
-                path,
-                input_names=[INPUT_NAME],
-                output_names=["y"],
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
+        if not path.is_file():
+            export_onnx(self.model, path, self.x, any_batch=False)
         return path
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, final
 
-from ninefold.training.contest.peers.base import INPUT_NAME, Peer, load
+from ninefold.training.contest.peers.base import Peer, load
+from ninefold.training.export import INPUT_NAME
 
 if TYPE_CHECKING:
     from ninefold.training.contest.peers.base import Call, Task
