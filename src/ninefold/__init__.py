@@ -30,6 +30,7 @@ _ROOMS = frozenset(
         "ops",
         "records",
         "reference",
+        "sparse",
         "spec",
         "storage",
         "tasks",

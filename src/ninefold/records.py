@@ -1,7 +1,8 @@
 """The few plain things that travel between rooms: their units and formats are stated here, once.
 
-Images are (C, H, W): channels first, row 0 at the top. Labels are class indices from 0. Everything here is a value:
-nothing is changed after it is made, and no method computes.
+Images are (C, H, W): channels first, row 0 at the top. Points are x, y, z in metres, z upwards; cells of a grid are
+counted along z, y, x, so that the last axis is x. Labels are class indices from 0. Everything here is a value: nothing
+is changed after it is made, and no method computes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor
 
+Kind = Literal["pictures", "points"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -44,11 +46,59 @@ class Batch(NamedTuple):
     names: tuple[str, ...]
 
 
-class Logits(NamedTuple):
-    """What a classification network returns, in training and evaluation alike.
+class PointSample(NamedTuple):
+    """One scan and its truth, as a data source gives it.
 
     Args:
-        scores: (N, classes), unnormalised log-probabilities.
+        points: float32 (P, 3), x, y, z in metres.
+        features: float32 (P, F), what else is known of every point, such as its intensity from 0 to 1.
+        labels: int64 (P,), class indices; -1 where the truth is unknown or does not count.
+        name: what to call the scan in a table, such as `street-17`.
+    """
+
+    points: Tensor
+    features: Tensor
+    labels: Tensor
+    name: str
+
+
+class PointBatch(NamedTuple):
+    """Scans as a network takes them: features at the cells of a grid that hold points, and the way back to the points.
+
+    Args:
+        features: float32 (V, C), the mean over each cell's points of (x, y, z, further features), normalised.
+        coords: int32 (V, 4), scan, z, y, x of each cell, sorted, no two alike.
+        size: cells of the grid along z, y, x.
+        cells: int64 (P,), the row in `coords` of every point of all scans, one scan after the other.
+        labels: int64 (P,), class indices; -1 where the truth is unknown or does not count.
+        names: a name per scan.
+    """
+
+    features: Tensor
+    coords: Tensor
+    size: tuple[int, int, int]
+    cells: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
+
+
+class PointTruth(NamedTuple):
+    """What the scores of cells are compared with.
+
+    Args:
+        labels: int64 (P,), of every point; -1 where it does not count.
+        cells: int64 (P,), the row of every point's cell.
+    """
+
+    labels: Tensor
+    cells: Tensor
+
+
+class Logits(NamedTuple):
+    """What a network that tells classes apart returns, in training and evaluation alike.
+
+    Args:
+        scores: (N, classes), unnormalised log-probabilities: a row per picture, or per cell of a grid.
         auxiliary: further (N, classes) scores of side heads; the task weighs them, decoding ignores them.
     """
 
@@ -57,7 +107,7 @@ class Logits(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """What the task `classify` reads from logits.
+    """What a task reads from logits.
 
     Args:
         labels: int64 (N,), the most probable class.
@@ -79,6 +129,7 @@ class DataCard:
         licence: the terms of the pictures themselves.
         split_rule: one sentence that says which pictures are in which split.
         needs_dir: True if the source only exists with `--data-dir`.
+        holds: pictures, or scans of points.
     """
 
     name: str
@@ -87,6 +138,7 @@ class DataCard:
     licence: str
     split_rule: str
     needs_dir: bool = False
+    holds: Kind = "pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +152,11 @@ class Card:
         paper: authors, title, venue.
         year: of the paper.
         link: where the paper is.
-        input: (C, H, W) of the published network.
+        input: (C, H, W) of the published network; (C,), the features of a cell, where it reads points.
         classes: of the published network.
         parameters: trainable numbers, at `input` channels and `classes`.
-        macs: multiply-accumulates of one picture in convolutions and dense layers, at `input`.
+        macs: multiply-accumulates of one picture in convolutions and dense layers, at `input`; where they depend on
+            which cells hold points, of what `counted_on` tells.
         fixed_size: True if only `input`'s height and width work.
         smallest: the smallest height and width that work, in pixels.
         published: a published figure with its place, such as "8.75 % error, CIFAR-10 test (Table 6)"; "" if none.
@@ -112,6 +165,8 @@ class Card:
         preprocessing: of pictures, as checkpoints in that naming want it; "" where none is known.
         licence: of the original code or weights, where it limits their use; "" else.
         differences: where this code differs from the paper, and why; one sentence each.
+        reads: pictures, or points.
+        counted_on: the cells that `macs` were counted on, where they depend on them; "" for pictures.
     """
 
     name: str
@@ -120,7 +175,7 @@ class Card:
     paper: str
     year: int
     link: str
-    input: tuple[int, int, int]
+    input: tuple[int, ...]
     classes: int
     parameters: int
     macs: int
@@ -132,3 +187,5 @@ class Card:
     preprocessing: str = ""
     licence: str = ""
     differences: tuple[str, ...] = ()
+    reads: Kind = "pictures"
+    counted_on: str = ""

@@ -18,7 +18,10 @@ def print_report(report: Report, run: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(report) | {"run": run})
         return
-    titles = ("network", "data", "split", "images", report.metric, "loss", "parameters", "epochs", "seconds")
+    what = "scans" if report.per_class else "images"
+    titles = ("network", "data", "split", what, report.metric, "loss", "parameters", "epochs", "seconds")
     values = (report.network, report.data, report.split, report.images, report.value, report.loss)
     print_rows(titles, [(*values, report.parameters, report.epochs, f"{report.seconds:,.1f}")])
+    if report.per_class:
+        print_rows(("class", report.metric.removeprefix("mean_")), list(report.per_class.items()))
     say(f"all of it is in {run}")

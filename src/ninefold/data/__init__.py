@@ -1,4 +1,4 @@
-"""Where pictures come from, in which order they are seen, and how they become a batch.
+"""Where pictures and points come from, in which order they are seen, and how they become a batch.
 
 Importing this room loads neither torch nor NumPy: what needs them is loaded when it is first used.
 """
@@ -12,6 +12,9 @@ _HOME = {
     "AUGMENTATIONS": "transforms",
     "GlobalBatches": "order",
     "Pipeline": "transforms",
+    "PointPipeline": "points",
+    "PointSource": "points",
+    "PointSplit": "points",
     "Source": "splits",
     "Split": "splits",
     "read_image": "images",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ninefold.data.sources import cifar10, digits, folder, idx
+from ninefold.data.sources import cifar10, digits, folder, idx, scenes, semantic_kitti
 from ninefold.errors import InvalidInput, MissingData, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ninefold.data.points import PointSource
     from ninefold.data.splits import Source
     from ninefold.records import DataCard
 
@@ -24,13 +25,13 @@ class Entry(NamedTuple):
     """
 
     card: DataCard
-    open: Callable[..., Source]
+    open: Callable[..., Source | PointSource]
 
 
 SOURCES: dict[str, Entry] = {}
 
 
-def register(card: DataCard, opener: Callable[..., Source]) -> None:
+def register(card: DataCard, opener: Callable[..., Source | PointSource]) -> None:
     """Make a source known under its card's name.
 
     Raises:
@@ -46,6 +47,9 @@ register(idx.MNIST.card, idx.open_mnist)
 register(idx.FASHION_MNIST.card, idx.open_fashion_mnist)
 register(cifar10.CARD, cifar10.open_cifar10)
 register(folder.CARD, folder.open_folder)
+register(scenes.LIDAR_SCENES, scenes.open_lidar_scenes)
+register(scenes.INDOOR_ROOMS, scenes.open_indoor_rooms)
+register(semantic_kitti.CARD, semantic_kitti.open_semantic_kitti)
 
 
 def card(name: str) -> DataCard:
@@ -62,7 +66,7 @@ def cards() -> list[DataCard]:
     return [entry.card for entry in SOURCES.values()]
 
 
-def open_source(name: str, data_dir: Path | None = None) -> Source:
+def open_source(name: str, data_dir: Path | None = None) -> Source | PointSource:
     """Open a data source.
 
     Args:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, final
 import torch
 from torch import nn
 
+from ninefold.errors import InvalidInput
 from ninefold.nn.sparse_residual import Norm, SparseBasicBlock, norm_act
 from ninefold.records import Logits
 from ninefold.sparse import InverseConv, SparseConv, SparseSequential, SubMConv
@@ -89,8 +90,14 @@ class SparseUNet(nn.Module):
         """Give the scores (V, classes) of the sites of `x`, in their order.
 
         Args:
-            x: features (V, in_channels) on a grid of three axes.
+            x: features (V, in_channels) on a grid of three axes, each of at least 16 cells.
+
+        Raises:
+            InvalidInput: when the grid is smaller.
         """
+        least = 2 ** len(self.downs)
+        if min(x.size) < least:
+            raise InvalidInput(f"a grid of {x.size} cells came; wanted at least {least} along each axis; enlarge it")
         y = self.stem(x)
         way: list[tuple[SparseTensor, KernelMap]] = []
         for down, blocks in zip(self.downs, self.encoders, strict=True):

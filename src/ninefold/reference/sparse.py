@@ -63,6 +63,7 @@ def site_table(sites: Iterable[Sequence[int]]) -> dict[Site, int]:
     return table
 
 
+# --8<-- [start:rulebook]
 def rulebook(sites: Iterable[Sequence[int]], spec: SparseSpec) -> Rulebook:
     """Find the output's sites, and which input row meets which output row under which kernel offset.
 
@@ -96,6 +97,7 @@ def rulebook(sites: Iterable[Sequence[int]], spec: SparseSpec) -> Rulebook:
     return Rulebook(tuple(outputs), rules)
 
 
+# --8<-- [end:rulebook]
 def sparse_convolve(x: Array, weight: Array, bias: Array | None, book: Rulebook) -> Array:
     """Give y[o] = b + sum over offsets k and rules (i, o) of k of  x[i] @ w[k].
 

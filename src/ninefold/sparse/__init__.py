@@ -2,6 +2,7 @@
 
 from ninefold.sparse.conv import conv
 from ninefold.sparse.engines import ENGINES
+from ninefold.sparse.installing import install_as_spconv
 from ninefold.sparse.layers import (
     GlobalPool,
     InverseConv,
@@ -15,12 +16,14 @@ from ninefold.sparse.map import KernelMap, kernel_map
 from ninefold.sparse.pool import global_pool, pool
 from ninefold.sparse.sites import Sites
 from ninefold.sparse.tensor import SparseTensor
+from ninefold.sparse.voxels import LimitedVoxels, Voxels, at_points, limited_voxels, voxel_means, voxels
 
 __all__ = [
     "ENGINES",
     "GlobalPool",
     "InverseConv",
     "KernelMap",
+    "LimitedVoxels",
     "Sites",
     "SparseConv",
     "SparseConvTranspose",
@@ -28,8 +31,14 @@ __all__ = [
     "SparseSequential",
     "SparseTensor",
     "SubMConv",
+    "Voxels",
+    "at_points",
     "conv",
     "global_pool",
+    "install_as_spconv",
     "kernel_map",
+    "limited_voxels",
     "pool",
+    "voxel_means",
+    "voxels",
 ]

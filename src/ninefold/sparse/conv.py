@@ -20,7 +20,7 @@ from ninefold.sparse.engines import engine_for
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ninefold.sparse.engine import Engine
+    from ninefold.sparse.engine import Ending, Engine
     from ninefold.sparse.map import KernelMap
 
 
@@ -44,9 +44,30 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, pairs: KernelMap, engin
         Unsupported: when the named engine cannot do it.
     """
     groups = _groups(x, weight, pairs)
-    job = Job(x.shape[1], len(weight), groups, x.device, x.dtype)
-    y = _Slide.apply(x, weight.flatten(1, -2), pairs, groups, engine_for(job, engine))
+    chosen = engine_for(Job(x.shape[1], len(weight), groups, x.device, x.dtype), engine)
+    y = _Slide.apply(x, weight.flatten(1, -2), pairs, groups, chosen)
     return y if bias is None else y + bias
+
+
+def finished_conv(x: Tensor, weight: Tensor, ending: Ending, pairs: KernelMap) -> Tensor:
+    """Convolve features and end every sum, without gradients: engines that can do it while a sum is near.
+
+        y[o] = relu(bias + factor * sum over k and pairs (i, o) of k of  weight[:, k] @ x[i])
+
+    Args:
+        x: (N, C), as in `conv`.
+        weight: (O, *kernel, C / groups).
+        ending: factor, bias, and whether ReLU follows.
+        pairs: the kernel map, from N to M sites.
+
+    Returns:
+        (M, O).
+
+    Raises:
+        InvalidInput: when shapes or dtypes do not meet.
+    """
+    job = Job(x.shape[1], len(weight), _groups(x, weight, pairs), x.device, x.dtype)
+    return engine_for(job).finished(x.contiguous(), weight.flatten(1, -2), pairs, ending)
 
 
 class _Slide(Function):
@@ -54,7 +75,7 @@ class _Slide(Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, pairs: KernelMap, groups: int, engine: Engine) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.rest = pairs, groups, engine
-        return engine.forward(x.contiguous(), weight.contiguous(), pairs)
+        return engine.forward(x.contiguous(), weight, pairs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:

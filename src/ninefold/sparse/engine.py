@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 
@@ -39,6 +39,20 @@ class Job:
     dtype: torch.dtype
 
 
+class Ending(NamedTuple):
+    """What is done to every sum, per output channel: factor * sum + bias, then perhaps ReLU.
+
+    Args:
+        factor: (O,), in the dtype of the features or a wider one.
+        bias: (O,), of the same dtype.
+        relu: whether negative results become zeros.
+    """
+
+    factor: Tensor
+    bias: Tensor
+    relu: bool
+
+
 class Engine(ABC):
     """One way to compute sparse convolutions; stateless."""
 
@@ -60,6 +74,19 @@ class Engine(ABC):
         Returns:
             (M, O).
         """
+
+    def finished(self, x: Tensor, weight: Tensor, pairs: KernelMap, ending: Ending) -> Tensor:
+        """Give `forward` with an ending, (M, O); without gradients.
+
+        Args:
+            x: as in `forward`, and so are the next two.
+            weight: see there.
+            pairs: see there.
+            ending: of every sum.
+        """
+        sums = self.forward(x, weight, pairs)
+        y = torch.addcmul(ending.bias, sums.to(ending.bias.dtype), ending.factor)
+        return (y.relu_() if ending.relu else y).to(x.dtype)
 
     @abstractmethod
     def weight_gradient(self, x: Tensor, grad: Tensor, pairs: KernelMap, groups: int) -> Tensor:

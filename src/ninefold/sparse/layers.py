@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from ninefold.errors import InvalidInput
-from ninefold.sparse.conv import conv
+from ninefold.sparse.conv import conv, finished_conv
+from ninefold.sparse.fusing import taken_over
 from ninefold.sparse.map import kernel_map
 from ninefold.sparse.pool import global_pool, pool
 from ninefold.sparse.tensor import SparseTensor
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ninefold.sparse.engine import Ending
     from ninefold.sparse.map import KernelMap
     from ninefold.sparse.pool import PoolKind
     from ninefold.sparse.sites import Sites
@@ -49,10 +51,12 @@ class _Conv(nn.Module, ABC):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def _convolved(self, x: SparseTensor, pairs: KernelMap, stride: Axes) -> SparseTensor:
+    def _convolved(self, x: SparseTensor, pairs: KernelMap, stride: Axes, ending: Ending | None = None) -> SparseTensor:
         if x.channels != self.in_channels:
             raise InvalidInput(f"features of {x.channels} channels came to a layer for {self.in_channels}")
-        return SparseTensor(conv(x.features, self.weight, self.bias, pairs), pairs.outputs, stride)
+        if ending is None:
+            return SparseTensor(conv(x.features, self.weight, self.bias, pairs), pairs.outputs, stride)
+        return SparseTensor(finished_conv(x.features, self.weight, ending, pairs), pairs.outputs, stride)
 
     def extra_repr(self) -> str:
         """Give what torch prints of a layer."""
@@ -65,6 +69,15 @@ class _Mapped(_Conv):
     @abstractmethod
     def spec(self, size: Axes) -> SparseSpec:
         """Describe the convolution on a grid of that size."""
+
+    @abstractmethod
+    def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
+        """Convolve.
+
+        Args:
+            x: of `in_channels` channels.
+            ending: what is done to every sum instead of adding the bias; without gradients.
+        """
 
     def map(self, sites: Sites) -> KernelMap:
         """Give the kernel map for these sites, as `InverseConv` wants it."""
@@ -108,9 +121,9 @@ class SubMConv(_Mapped):
         """Describe the convolution on a grid of that size."""
         return SparseSpec.of(size, self.kernel, dilation=self.dilation, kind="submanifold")
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
+    def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the same sites."""
-        return self._convolved(x, self.map(x.sites), x.stride)
+        return self._convolved(x, self.map(x.sites), x.stride, ending)
 
 
 @final
@@ -152,10 +165,10 @@ class SparseConv(_Mapped):
         """Describe the convolution on a grid of that size."""
         return SparseSpec.of(size, self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
+    def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the output's sites."""
         stride = tuple(a * b for a, b in zip(x.stride, self.stride, strict=True))
-        return self._convolved(x, self.map(x.sites), stride)
+        return self._convolved(x, self.map(x.sites), stride, ending)
 
 
 @final
@@ -198,10 +211,10 @@ class SparseConvTranspose(_Mapped):
         moves = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         return SparseSpec.of(size, self.kernel, kind="transposed", **moves)
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
+    def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the output's sites."""
         stride = tuple(max(1, a // b) for a, b in zip(x.stride, self.stride, strict=True))
-        return self._convolved(x, self.map(x.sites), stride)
+        return self._convolved(x, self.map(x.sites), stride, ending)
 
 
 @final
@@ -301,14 +314,27 @@ class GlobalPool(nn.Module):
 
 @final
 class SparseSequential(nn.Sequential):
-    """Layers one after the other; those that know nothing of sites, such as batch norm, get the features."""
+    """Layers one after the other; those that know nothing of sites, such as batch norm, get the features.
+
+    Where no gradients are recorded, a convolution does to its sums at once what a batch norm with fixed statistics, and
+    ReLU behind that, would do.
+    """
 
     def forward(self, x: SparseTensor) -> Any:
         """Give what the last layer gives."""
         value: Any = x
-        for layer in self:
-            on_features = isinstance(value, SparseTensor) and not isinstance(layer, _OF_SITES)
-            value = value.with_features(layer(value.features)) if on_features else layer(value)
+        layers, place = list(self), 0
+        while place < len(layers):
+            layer = layers[place]
+            place += 1
+            taken = taken_over(layer.bias, layers[place:]) if isinstance(layer, _Mapped) else None
+            if taken is not None:
+                ending, count = taken
+                value, place = layer(value, ending), place + count
+            elif isinstance(value, SparseTensor) and not isinstance(layer, _OF_SITES):
+                value = value.with_features(layer(value.features))
+            else:
+                value = layer(value)
         return value
 
 

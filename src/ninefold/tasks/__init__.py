@@ -3,8 +3,9 @@
 from ninefold.errors import UnknownName
 from ninefold.tasks.base import Metric, Task
 from ninefold.tasks.classify import CLASSIFY, ConfusionMatrix
+from ninefold.tasks.segment_points import SEGMENT_POINTS, MeanIoU
 
-TASKS = {task.name: task for task in (CLASSIFY,)}
+TASKS = {task.name: task for task in (CLASSIFY, SEGMENT_POINTS)}
 
 
 def get(name: str) -> Task:
@@ -18,4 +19,4 @@ def get(name: str) -> Task:
     return TASKS[name]
 
 
-__all__ = ["CLASSIFY", "TASKS", "ConfusionMatrix", "Metric", "Task", "get"]
+__all__ = ["CLASSIFY", "SEGMENT_POINTS", "TASKS", "ConfusionMatrix", "MeanIoU", "Metric", "Task", "get"]

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ninefold.records import Classified
-from ninefold.tasks.base import Task
+from ninefold.tasks.base import Task, confusion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 # C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 5: side heads count 0.3 each.
 AUXILIARY_WEIGHT: Final = 0.3
+
+
+def inputs(batch: Batch) -> Tensor:
+    """Give the pictures, float32 (N, C, H, W)."""
+    return batch.images
 
 
 def targets(batch: Batch) -> Tensor:
@@ -66,9 +71,11 @@ class ConfusionMatrix:
 
     def update(self, decoded: Classified, labels: Tensor) -> None:
         """Count one batch: `decoded.labels` and `labels` are int64 (N,)."""
-        classes = len(self.counts)
-        pairs = labels.cpu() * classes + decoded.labels.cpu()
-        self.counts = self.counts + torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
+        self.counts = self.counts + confusion(labels, decoded.labels, len(self.counts))
+
+    def per_class(self) -> list[float]:
+        """Give nothing: accuracy is one figure over all classes."""
+        return []
 
     def value(self) -> float:
         """Give the share of pictures whose class was found, 0 to 1; nan if none was counted."""
@@ -76,4 +83,4 @@ class ConfusionMatrix:
         return int(self.counts.trace()) / counted if counted else nan
 
 
-CLASSIFY = Task("classify", targets, loss, decode, ConfusionMatrix)
+CLASSIFY = Task("classify", inputs, targets, loss, decode, ConfusionMatrix)

@@ -38,12 +38,10 @@ class Measured:
     """What a network made of a split.
 
     Args:
-        count: how many pictures or scans there were.
-        loss: mean over them.
+        loss: mean over the pictures or scans.
         metric: the task's, over all of them.
     """
 
-    count: int
     loss: float
     metric: Metric
 
@@ -52,7 +50,8 @@ def evaluate(run: Path, *, split: SplitName = "test", progress: str = "bar", com
     """Measure the best weights of a run on one split, and write what comes out into the run folder.
 
     On the test split the files are `report.json`, `confusion.png` and `predictions.csv`, or, of scans, the folder
-    `predictions` with a `.label` file each; on another split its name is added, as in `report-validation.json`. Needs `config.yaml` and `model.safetensors`, no other file.
+    `predictions` with a `.label` file each; on another split its name is added, as in `report-validation.json`. Needs
+    `config.yaml` and `model.safetensors`, no other file.
 
     Args:
         run: the run folder.
@@ -136,7 +135,7 @@ def measure(
             count += len(batch.names)
             move(count)
     kept.close()
-    return Measured(count, loss / count, metric)
+    return Measured(loss / count, metric)
 
 
 def _kept(run: Path, known: Card, card: ModelCard, split: SplitName) -> Kept:

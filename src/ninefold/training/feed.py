@@ -1,4 +1,4 @@
-"""From a split to batches on time: which pictures, in which order, by which process."""
+"""From a split to batches on time: which pictures or scans, in which order, by which process."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ninefold.data import GlobalBatches
+from ninefold.data import GlobalBatches, Pipeline, PointPipeline
+from ninefold.errors import InvalidInput, Unsupported
+from ninefold.records import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ninefold.data import Pipeline, Split
-    from ninefold.records import Batch
+    from torch import nn
+
+    from ninefold.data import PointSource, PointSplit, Source, Split
+    from ninefold.records import Card, Kind, PointBatch
     from ninefold.training.settings import Settings
 
 Picked = list[tuple[int, int]]
@@ -25,15 +29,15 @@ class Feed(Dataset):
     """A split whose items are whole batches.
 
     Args:
-        split: the pictures.
+        split: the pictures or scans.
         pipeline: makes batches of them.
         augmented: whether the samples' seeds are used.
     """
 
-    def __init__(self, split: Split, pipeline: Pipeline, *, augmented: bool) -> None:
+    def __init__(self, split: Split | PointSplit, pipeline: Pipeline | PointPipeline, *, augmented: bool) -> None:
         self.split, self.pipeline, self.augmented = split, pipeline, augmented
 
-    def __getitem__(self, picked: Picked) -> Batch:
+    def __getitem__(self, picked: Picked) -> Batch | PointBatch:
         """Give the batch of the picked samples."""
         indices: Sequence[int] = [index for index, _ in picked]
         seeds = [seed for _, seed in picked] if self.augmented else None
@@ -86,5 +90,59 @@ def loader(feed: Feed, batches: EpochBatches, workers: int) -> DataLoader:
     )
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def pipeline_for(settings: Settings, card: Card, source: Source | PointSource) -> Pipeline | PointPipeline:
+    """Give what makes training batches of a source for a network.
+
+    Args:
+        settings: what was asked for.
+        card: of the network.
+        source: of pictures or of scans.
+
+    Raises:
+        InvalidInput: when the network reads the other kind, or a size came for scans.
+        Unsupported: when a network over points is asked for in less than 32 bits.
+    """
+    if card.reads != source.card.holds:
+        raise InvalidInput(
+            f"{card.name} reads {card.reads}, and {source.card.name!r} holds {source.card.holds}; choose a network and "
+            "data of one kind"
+        )
+    if card.reads == "pictures":
+        size = settings.input_size(card, source.size)
+        return Pipeline(size, source.channels, source.mean, source.std, settings.augment)
+    if settings.size is not None:
+        raise InvalidInput(f"size={settings.size} came, and {source.card.name!r} holds points; leave the size out")
+    if settings.precision != "32":
+        raise Unsupported(f"precision={settings.precision!r} came, and {card.name} trains in '32' only; use that")
+    return PointPipeline(source.voxel, source.mean, source.std, settings.augment)
+
+
+def placed(
+    batch: Batch | PointBatch, device: torch.device, layout: torch.memory_format = torch.channels_last
+) -> Batch | PointBatch:
+    """Bring a batch to a device.
+
+    Args:
+        batch: pictures or scans.
+        device: where the network is.
+        layout: of pictures in memory.
+    """
+    if isinstance(batch, Batch):
+        return batch._replace(images=batch.images.to(device, memory_format=layout))
+    tensors = {name: value.to(device) for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)}
+    return batch._replace(**tensors)
+
+
+def in_layout(network: nn.Module, kind: Kind, layout: torch.memory_format = torch.channels_last) -> nn.Module:
+    """Bring a network's weights into the memory layout of its pictures; one over points has none.
+
+    Args:
+        network: changed in place.
+        kind: what it reads.
+        layout: of pictures in memory.
+    """
+    return network.to(memory_format=layout) if kind == "pictures" else network
+
+
+def _as_it_is(batch: Batch | PointBatch) -> Batch | PointBatch:
     return batch

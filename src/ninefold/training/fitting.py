@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 from ninefold.data.draws import mix
 from ninefold.errors import Diverged, RunError
 from ninefold.training.checkpoint import CLASSES, HISTORY
-from ninefold.training.feed import EpochBatches, Feed, loader, order_of
+from ninefold.training.feed import EpochBatches, Feed, in_layout, loader, order_of, placed
 from ninefold.training.folder import LAST
 from ninefold.training.schedule import rate
 from ninefold.training.weights import check_tensors
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import DataLoader
 
-    from ninefold.data import Pipeline, Source
-    from ninefold.records import Batch
+    from ninefold.data import Pipeline, PointPipeline, PointSource, Source
+    from ninefold.records import Batch, PointBatch
     from ninefold.tasks import Task
     from ninefold.training.history import Row
     from ninefold.training.settings import Settings
@@ -42,16 +42,16 @@ class Job:
         settings: what was asked for.
         network: with its initial weights.
         task: that trains it.
-        source: of the pictures.
-        pipeline: from pictures to batches.
+        source: of the pictures or scans.
+        pipeline: makes batches of them.
         out: the run folder.
     """
 
     settings: Settings
     network: nn.Module
     task: Task
-    source: Source
-    pipeline: Pipeline
+    source: Source | PointSource
+    pipeline: Pipeline | PointPipeline
     out: Path
 
 
@@ -66,7 +66,7 @@ class Fitting(LightningModule):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self.job = job
-        self.network = job.network.to(memory_format=torch.channels_last)
+        self.network = in_layout(job.network, job.source.card.holds)
         self.history: list[Row] = []
         self.rate = 0.0
         self.train_loss, self.images, self.validation_loss = 0.0, 0, 0.0
@@ -102,23 +102,23 @@ class Fitting(LightningModule):
         self.train_loss, self.images = 0.0, 0
         self.started = perf_counter()
 
-    def on_train_batch_start(self, _batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, _batch: Batch | PointBatch, batch_idx: int) -> None:
         """Set the learning rate of this step."""
         settings = self.job.settings
         self.rate = rate(settings, self._step(batch_idx), self.steps * settings.epochs)
         for group in self.optimizers().param_groups:
             group["lr"] = self.rate
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch | PointBatch, batch_idx: int) -> Tensor:
         """Give the loss of one batch."""
         loss = self._loss(batch)[1]
         value = loss.item()
         self._must_be_finite(value, f"step {self._step(batch_idx) + 1}")
-        self.train_loss += value * len(batch.labels)
-        self.images += len(batch.labels)
+        self.train_loss += value * len(batch.names)
+        self.images += len(batch.names)
         return loss
 
-    def on_train_batch_end(self, _outputs: Any, _batch: Batch, _batch_idx: int) -> None:
+    def on_train_batch_end(self, _outputs: Any, _batch: Batch | PointBatch, _batch_idx: int) -> None:
         """Note the time."""
         self.trained = perf_counter()
 
@@ -127,11 +127,11 @@ class Fitting(LightningModule):
         self.validation_loss = 0.0
         self.metric = self.job.task.metric(len(self.job.source.classes))
 
-    def validation_step(self, batch: Batch, _batch_idx: int) -> None:
+    def validation_step(self, batch: Batch | PointBatch, _batch_idx: int) -> None:
         """Count one batch; processes may get an empty one, so that all take equally many steps."""
         outputs, loss = self._loss(batch)
-        if len(batch.labels):
-            self.validation_loss += loss.item() * len(batch.labels)
+        if len(batch.names):
+            self.validation_loss += loss.item() * len(batch.names)
             self.metric.update(self.job.task.decode(outputs), self.job.task.targets(batch))
 
     def close_epoch(self) -> None:
@@ -176,9 +176,10 @@ class Fitting(LightningModule):
         self.history = checkpoint[HISTORY]
         checkpoint.pop("loops", None)
 
-    def _loss(self, batch: Batch) -> tuple[Any, Tensor]:
-        outputs = self.network(batch.images.contiguous(memory_format=torch.channels_last))
-        return outputs, self.job.task.loss(outputs, self.job.task.targets(batch))
+    def _loss(self, batch: Batch | PointBatch) -> tuple[Any, Tensor]:
+        task = self.job.task
+        outputs = self.network(task.inputs(placed(batch, self.device)))
+        return outputs, task.loss(outputs, task.targets(batch))
 
     def _step(self, batch_idx: int) -> int:
         return len(self.history) * self.steps + batch_idx

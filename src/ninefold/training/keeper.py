@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, final
 
 from lightning.pytorch.callbacks import Callback
 
+from ninefold.data import PointPipeline
 from ninefold.storage import write_text
 from ninefold.training.folder import BEST, LAST, METRICS, MODEL
 from ninefold.training.history import as_csv, best
@@ -47,12 +48,14 @@ class Keeper(Callback):
 def model_card(job: Job, epoch: int) -> ModelCard:
     """Say what the weights of a job belong to."""
     source, pipeline = job.source, job.pipeline
+    of_points = isinstance(pipeline, PointPipeline)
     return ModelCard(
         network=job.settings.network,
         classes=tuple(source.classes),
         in_channels=source.channels,
-        size=pipeline.size,
+        size=() if of_points else pipeline.size,
         mean=tuple(source.mean),
         std=tuple(source.std),
         epoch=epoch,
+        voxel=pipeline.voxel if of_points else 0.0,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -38,8 +39,23 @@ def say(style: str, sentence: str) -> None:
         sys.stderr.flush()
 
 
-def epoch_line(row: Row, epochs: int) -> str:
+@contextmanager
+def remarks(style: str) -> Iterator[None]:
+    """Write what is warned of inside, such as tensors that a checkpoint lacks, as lines to standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        say(style, str(warning.message))
+
+
+def epoch_line(row: Row, epochs: int, what: str = "images") -> str:
     """Put an epoch into one line.
+
+    Args:
+        row: of the epoch.
+        epochs: how many there will be.
+        what: was seen.
 
     >>> row = {"epoch": 3, "train_loss": 0.41, "validation_loss": 0.5, "validation_accuracy": 0.875}
     >>> epoch_line(row | {"seconds": 2.4, "images_per_second": 512.0}, epochs=20)
@@ -49,7 +65,7 @@ def epoch_line(row: Row, epochs: int) -> str:
     return (
         f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}   loss {row['train_loss']:.4f}   "
         f"validation loss {row['validation_loss']:.4f}   {name} {value:.4f}   "
-        f"{row['seconds']:.1f} s   {row['images_per_second']:.0f} images/s"
+        f"{row['seconds']:.1f} s   {row['images_per_second']:.{0 if what == 'images' else 2}f} {what}/s"
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import MissingExtra, Unsupported
 from ninefold.training.folder import CURVES, LAST, go_on, start
 from ninefold.training.launch import is_main_process, launch, needs_launch
-from ninefold.training.progress import say, style_here
+from ninefold.training.progress import remarks, say, style_here
 from ninefold.training.quiet import quiet
 
 if TYPE_CHECKING:
@@ -62,36 +63,42 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: str 
         return launch(settings, out, resume=resume, progress=style)
     from ninefold.training.checkpoint import read_history
 
-    job = prepare(settings, out)
     history = read_history(out / LAST) if resume else []
+    # A run that goes on has its weights in its own folder: the file that it once started from may be gone.
+    job = prepare(replace(settings, checkpoint=None) if history else settings, out, style)
     if is_main_process():
         go_on(settings, out, history) if resume else start(settings, out)
         say(style, f"the run folder is {out}")
     return _conclude(job, _fit(job, len(history), style), style)
 
 
-def prepare(settings: Settings, out: Path) -> Job:
+def prepare(settings: Settings, out: Path, style: str) -> Job:
     """Open the data and build the network, writing nothing.
 
     Raises:
         InvalidInput: when the settings cannot be right for this network and data.
-        DataError: when the data is missing or damaged.
+        DataError: when the data or the checkpoint is missing or damaged.
     """
     import torch
 
     from ninefold import data, networks, tasks
-    from ninefold.training.feed import order_of
+    from ninefold.training.feed import order_of, pipeline_for
     from ninefold.training.fitting import Job
 
     card = networks.card(settings.network)
     source = data.open_source(settings.data, settings.data_dir)
-    size = settings.input_size(card, source.size)
-    pipeline = data.Pipeline(size, source.channels, source.mean, source.std, settings.augment)
+    pipeline = pipeline_for(settings, card, source)
     order_of(settings, len(source.split("train")), training=True, rank=0, world=settings.processes)(0)
     if settings.precision == "16" and not torch.cuda.is_available():
         raise Unsupported("precision='16' needs a CUDA device, and there is none; use '32' or 'bf16'")
     torch.manual_seed(settings.seed)
-    network = networks.create(settings.network, classes=len(source.classes), in_channels=source.channels)
+    with remarks(style if is_main_process() else "none"):
+        network = networks.create(
+            settings.network,
+            classes=len(source.classes),
+            in_channels=source.channels,
+            checkpoint=settings.checkpoint,
+        )
     return Job(settings, network, tasks.get(card.task), source, pipeline, out)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from torch import Tensor
 
-    from ninefold.records import Batch
+    from ninefold.records import Batch, PointBatch
     from ninefold.training.fitting import Fitting
 
 
@@ -40,7 +40,7 @@ class Screen(Callback):
             self.move = self.stack.enter_context(bar(self.style, what, module.steps))
 
     def on_train_batch_end(
-        self, _trainer: Trainer, module: Fitting, outputs: Any, _batch: Batch, batch_idx: int
+        self, _trainer: Trainer, module: Fitting, outputs: Any, _batch: Batch | PointBatch, batch_idx: int
     ) -> None:
         """Move the bar."""
         if self.move is not None:
@@ -50,7 +50,8 @@ class Screen(Callback):
         """Replace the bar by the epoch's line."""
         self.stack.close()
         if trainer.is_global_zero:
-            say(self.style, epoch_line(module.history[-1], module.job.settings.epochs))
+            what = "images" if module.job.source.card.holds == "pictures" else "scans"
+            say(self.style, epoch_line(module.history[-1], module.job.settings.epochs, what))
 
     def on_exception(self, _trainer: Trainer, _module: Fitting, _exception: BaseException) -> None:
         """Give the screen back."""

@@ -41,6 +41,8 @@ class Settings:
         devices: processes per node, each with a device or a share of the processor, >= 1.
         nodes: machines, >= 1.
         precision: "32"; "bf16" or "16": mixed precision.
+        checkpoint: a file of weights to start from, see `networks.create`; the field then holds it as an absolute path.
+            None: fresh weights.
 
     Raises:
         InvalidInput: when a value is out of range; the message names it.
@@ -65,6 +67,7 @@ class Settings:
     devices: int = 1
     nodes: int = 1
     precision: str = "32"
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
@@ -72,6 +75,8 @@ class Settings:
                 raise UnknownName.among(name, str(getattr(self, name)), known)
         if self.lr is None:
             object.__setattr__(self, "lr", LEARNING_RATES[self.optimizer])
+        if isinstance(self.checkpoint, Path):
+            object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
         for name, (is_right, wanted) in _WANTED.items():
             if not is_right(getattr(self, name)):
                 raise InvalidInput(f"{name}={getattr(self, name)!r} came; wanted {wanted}")
@@ -116,6 +121,7 @@ class Settings:
             "data_dir": None if self.data_dir is None else str(self.data_dir.absolute()),
             "augment": list(self.augment),
             "size": None if self.size is None else list(self.size),
+            "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
         }
         return _yaml().safe_dump(plain, sort_keys=False)
 
@@ -152,6 +158,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
         "data_dir": None if values["data_dir"] is None else Path(values["data_dir"]),
         "augment": tuple(values["augment"]),
         "size": None if values["size"] is None else tuple(values["size"]),
+        "checkpoint": None if values["checkpoint"] is None else Path(values["checkpoint"]),
     }
 
 
@@ -179,6 +186,10 @@ def _is_size(value: Any) -> bool:
     return value is None or (isinstance(value, tuple) and len(value) == 2 and all(map(is_at_least_one, value)))
 
 
+def _is_path_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, Path)
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -186,7 +197,7 @@ def _is_text(value: Any) -> bool:
 _WANTED: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "network": (_is_text, "the name of a network"),
     "data": (_is_text, "the name of a data source"),
-    "data_dir": (lambda v: v is None or isinstance(v, Path), "a path"),
+    "data_dir": (_is_path_or_none, "a path"),
     "epochs": _whole(1),
     "batch_size": _whole(1),
     "lr": _number(lambda v: v > 0, "a number above 0"),
@@ -197,4 +208,5 @@ _WANTED: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "workers": _whole(0),
     "devices": _whole(1),
     "nodes": _whole(1),
+    "checkpoint": (_is_path_or_none, "a path"),
 }

@@ -1,14 +1,15 @@
-"""`model.safetensors`: a network's weights, and all that is needed to use them on a picture."""
+"""`model.safetensors`: a network's weights, and all that is needed to use them on a picture or a scan."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ninefold import networks
+from ninefold.data import Pipeline, PointPipeline
 from ninefold.errors import InvalidInput, RunError
 from ninefold.storage import write_bytes
 
@@ -26,24 +27,33 @@ class ModelCard:
     Args:
         network: its name.
         classes: names of the classes, in the order of the scores.
-        in_channels: channels of a picture.
-        size: (H, W) of a picture as the network takes it.
-        mean: per channel, in units of 0..1, taken off a picture.
-        std: per channel, in units of 0..1, that a picture is divided by.
+        in_channels: channels of a picture, or features of a point.
+        size: (H, W) of a picture as the network takes it; () of scans.
+        mean: per channel, in units of 0..1, taken off a picture; per feature, taken off a cell.
+        std: per channel, in units of 0..1, that a picture is divided by; per feature, that a cell is divided by.
         epoch: after which these weights were kept, from 1.
+        voxel: side of a scan's cells in metres; 0 for pictures.
     """
 
     network: str
     classes: tuple[str, ...]
     in_channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     epoch: int
+    voxel: float = 0.0
 
     def create(self) -> nn.Module:
         """Build the network with fresh weights."""
         return networks.create(self.network, classes=len(self.classes), in_channels=self.in_channels)
+
+    def pipeline(self) -> Pipeline | PointPipeline:
+        """Give what makes batches as the network took them in training, without augmentation."""
+        if self.voxel:
+            return PointPipeline(self.voxel, self.mean, self.std)
+        height, width = self.size
+        return Pipeline((height, width), self.in_channels, self.mean, self.std)
 
 
 def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
@@ -88,11 +98,11 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelCard]:
 
 def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:
     names = [field.name for field in fields(ModelCard)]
-    missing = [name for name in names if name not in metadata]
+    missing = [field.name for field in fields(ModelCard) if field.default is MISSING and field.name not in metadata]
     if missing:
         raise RunError(f"{path} has no metadata {', '.join(missing)}: ninefold did not write it")
     try:
-        card = ModelCard(**{name: _frozen(json.loads(metadata[name])) for name in names})
+        card = ModelCard(**{name: _frozen(json.loads(metadata[name])) for name in names if name in metadata})
         networks.card(card.network)
     except (InvalidInput, ValueError, TypeError) as error:
         raise RunError(f"{path} has metadata that cannot be used: {error}") from error

@@ -75,3 +75,29 @@ def test_memory_is_measured_in_processes_of_their_own(capsys):
     found = json.loads(capsys.readouterr().out)["peak_mib"]
     assert found.keys() == {"ninefold", "torch"}
     assert all(1 < mib < 4096 for mib in found.values())
+
+
+def test_sparse_convolutions_of_a_scan(capsys, monkeypatch):
+    from ninefold.nn import sphere
+    from ninefold.training.contest import sparse
+    from ninefold.training.contest.scans import Scan
+
+    shell = sphere(1, 16)
+    monkeypatch.setattr(sparse, "SCANS", {"sphere": lambda: Scan(shell.coords, shell.size)})
+    arguments = ["bench", "sparse", "sphere", "--only", "maps", "--rounds", "1"]
+    assert run([*arguments, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["sites"] for row in rows] == [len(shell.coords)] * 2
+    assert run(arguments) == 0
+    assert capsys.readouterr().out.startswith(f"sphere, {len(shell.coords)} sites; 1 thread, spconv's 1")
+
+
+def test_memory_of_sparse_networks_is_measured_in_processes_of_their_own(capsys, monkeypatch):
+    from ninefold.training.contest import sparse_memory
+
+    monkeypatch.setattr(sparse_memory, "_MODES", sparse_memory._MODES[:1])
+    assert run(["bench", "sparse", "lidar-crop", "--only", "maps", "--rounds", "1", "--memory", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["case"] == "second, evaluation"
+    assert 1 < found["ours_mib"] < 4096
+    assert found["spconv_mib"] is None

@@ -41,6 +41,39 @@ def test_models_of_one_family(capsys):
     assert {card["family"] for card in document(capsys, "models", "--family", "classic")} == {"classic"}
 
 
+def test_models_are_limited_and_sorted(capsys):
+    small = document(capsys, "models", "--max-params", "0.3M", "--sort", "macs")
+    assert [card["name"] for card in small] == [
+        card.name for card in sorted(networks.cards(), key=lambda card: card.macs) if card.parameters <= 300_000
+    ]
+    assert all(card["params"] == networks.card(card["name"]).parameters for card in small)
+    best = document(capsys, "models", "--sort", "top1")
+    assert best[0]["top1"] == max(card.top1 for card in networks.cards() if card.top1)
+
+
+@pytest.mark.parametrize("wrong", [["--max-params", "5T"], ["--max-params", ""], ["--sort", "speed"]])
+def test_an_impossible_limit_or_order_is_refused(capsys, wrong):
+    assert run(["models", *wrong]) == 2
+    assert repr(wrong[1]) in capsys.readouterr().err
+
+
+def test_a_summary_by_stage_adds_the_layers_up(capsys):
+    layers = document(capsys, "summary", "resnet20")
+    stages = document(capsys, "summary", "resnet20", "--by", "stage")
+    assert [row["name"] for row in stages["rows"]] == ["conv1", "bn1", "stage1", "stage2", "stage3", "head"]
+    for key in ("parameters", "macs"):
+        assert sum(row[key] for row in stages["rows"]) == sum(row[key] for row in layers["rows"]) == stages[key]
+    assert sum(row["layers"] for row in stages["rows"]) == len(layers["rows"])
+    lines = printed(capsys, "summary", "resnet20", "--by", "stage").splitlines()
+    assert lines[-1] == "memory: 1.03 MiB of weights, and up to 0.188 MiB of values at a time"
+
+
+@pytest.mark.parametrize("words", [["summary", "minkunet14"], ["export", "minkunet14", "--out", "m.onnx"]])
+def test_what_needs_a_picture_refuses_a_network_that_reads_points(capsys, words):
+    assert run(words) == 1
+    assert "minkunet14 reads points" in capsys.readouterr().err
+
+
 def test_summary_shows_the_concatenation_before_the_classifier(capsys):
     rows = document(capsys, "summary", "parallel_conv", "--input", "3x224x224")["rows"]
     concat = next(row for row in rows if row["kind"] == "concat")

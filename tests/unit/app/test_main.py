@@ -56,7 +56,7 @@ def test_no_command_is_misuse_and_shows_the_help(capsys):
         (["train", "lenet5", "--data", "digits", "--resume"], "--out"),
         (["summary", "lenet6"], "did you mean 'lenet5'"),
         (["summary", "resnet20", "--input", "3,32,32"], "'3,32,32'"),
-        (["summary", "lenet5", "--input", "1x20x20"], "'c5'"),
+        (["summary", "lenet5", "--input", "1x20x20"], "32x32 only"),
         (["models", "--family", "clasic"], "classic"),
         (["data", "digit"], "digits"),
         (["data", "--pictures", "there"], "--pictures"),

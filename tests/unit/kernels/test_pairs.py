@@ -7,9 +7,11 @@ import pytest
 
 from ninefold import reference
 from ninefold.errors import InvalidSpec
+from ninefold.kernels.llvm.depthwise_pairs import DepthwisePairGradient, DepthwisePairSum
 from ninefold.kernels.llvm.epilogue import Epilogue
 from ninefold.kernels.llvm.kernel import build
-from ninefold.kernels.llvm.pairs import BLOCK, PairGradient, PairSum, table
+from ninefold.kernels.llvm.pair_table import BLOCK, pair_table
+from ninefold.kernels.llvm.pairs import PairGradient, PairSum
 from ninefold.kernels.llvm.target import narrowed
 from ninefold.reference import Rulebook
 
@@ -24,10 +26,9 @@ def drawn(rng, rows=(1500, 1200), offsets=5):
 
 def laid_out(rules, rows):
     """Give the table, and what it points to."""
-    edges = np.arange(-(-rows // BLOCK) + 1) * BLOCK
-    kept = [(i, o, np.searchsorted(o, edges).astype(np.int32)) for i, o in rules]
-    addresses = table(rows, [tuple(array.ctypes.data for array in three) for three in kept])
-    return addresses, kept
+    sides = tuple(np.concatenate(side) for side in zip(*rules, strict=True))
+    table = pair_table(rows, sides, np.cumsum([0, *(len(i) for i, _ in rules)]), mirrored=False)
+    return table.numbers, (table, sides)
 
 
 def padded(width, lanes):
@@ -80,8 +81,69 @@ def test_gradients_are_those_of_the_definition(bench, rng, in_channels, out_chan
     assert kept
 
 
-def test_rows_that_are_no_whole_vectors_are_refused():
+def test_what_does_not_fit_is_refused():
     with pytest.raises(InvalidSpec, match="20 output channels"):
         PairSum(4, 20, 16, Epilogue())
     with pytest.raises(InvalidSpec, match="blocks of"):
         PairSum(4, 32, 16, Epilogue()).functions(narrowed(4))
+    with pytest.raises(InvalidSpec, match="without a bias"):
+        PairSum(4, 32, 16, Epilogue(), scaled=True)
+    with pytest.raises(InvalidSpec, match="16 input and 32 output"):
+        DepthwisePairSum(16, 32, 16)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_sums_can_be_scaled_before_the_bias_is_added(bench, rng, relu):
+    rows, rules, lanes = (1500, 1200), drawn(rng), bench.target.lanes
+    x, weight, ending = (rng.normal(size=s) for s in ((rows[0], 8), (5, 8, 2 * lanes), (2, 2 * lanes)))
+    kernel = PairSum(8, 2 * lanes, lanes, Epilogue(bias=True, activation="relu" if relu else "none"), scaled=True)
+    numbers = [bench.numbers(values) for values in (x, kernel.pack(weight), ending)]
+    y = bench.numbers(np.full((rows[1], 2 * lanes), np.nan))
+    addresses, kept = laid_out(rules, rows[1])
+    fn = build([kernel], bench.target).kernel(kernel.name)
+    fn(*(n.first for n in numbers), y.first, addresses.ctypes.data, None, 0, 2, 0, 1)
+    wanted = reference.sparse_convolve(x, weight, None, book(rules, rows[1])) * ending[1] + ending[0]
+    ours = y.buffer.array.reshape(rows[1], -1)
+    np.testing.assert_allclose(ours, np.maximum(wanted, 0) if relu else wanted, rtol=1e-5, atol=1e-4)
+    assert kept
+
+
+def test_the_bounds_of_a_mirrored_map_are_those_of_both_its_sides(rng):
+    (pairs,) = drawn(rng, (3000, 3000), 2)[1:]
+    table = pair_table(3000, pairs, (0, len(pairs[0])), mirrored=True)
+    edges = np.arange(4) * BLOCK
+    forth, every, ends, back = table.lists
+    assert forth.tolist() == [np.searchsorted(pairs[1], edges).tolist()]
+    assert back.tolist() == [np.searchsorted(pairs[0], edges).tolist()]
+    assert ends.tolist() == [0, 1024, 2048, 3000]
+    assert table.numbers[:2].tolist() == [3000, 3]
+    middle = [every.ctypes.data, every.ctypes.data, ends.ctypes.data]
+    assert table.numbers[5:8].tolist() == middle
+    assert table.numbers[8:10].tolist() == table.numbers[[3, 2]].tolist()
+
+
+@pytest.mark.parametrize("vectors", [1, 3, 8, 9])
+def test_depthwise_sums_and_gradients_are_those_of_one_channel_after_the_other(bench, rng, vectors):
+    rows, rules, channels = (1500, 1200), drawn(rng), vectors * bench.target.lanes
+    x, weight, dy = (rng.normal(size=(n, channels)) for n in (rows[0], 5, rows[1]))
+    kernels = [kind(channels, channels, bench.target.lanes) for kind in (DepthwisePairSum, DepthwisePairGradient)]
+    numbers, grads = (bench.numbers(values) for values in (x, dy))
+    y, dw = bench.numbers(np.full((rows[1], channels), np.nan)), bench.numbers(np.zeros((5, channels)))
+    weights = bench.numbers(weight)
+    addresses, kept = laid_out(rules, rows[1])
+    library = build(kernels, bench.target)
+    for part in ((1, 2), (0, 1)):
+        library.kernel(kernels[0].name)(
+            numbers.first, weights.first, None, y.first, addresses.ctypes.data, None, *part, 0, 1
+        )
+    for part in ((2, 5), (0, 2)):
+        library.kernel(kernels[1].name)(
+            numbers.first, grads.first, None, dw.first, addresses.ctypes.data, None, *part, 0, 1
+        )
+    wanted_y, wanted_dw = np.zeros((rows[1], channels)), np.zeros((5, channels))
+    for k, (i, o) in enumerate(rules):
+        wanted_y[o] += x[i] * weight[k]
+        wanted_dw[k] = (x[i] * dy[o]).sum(axis=0)
+    np.testing.assert_allclose(y.buffer.array.reshape(rows[1], channels), wanted_y, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(dw.buffer.array.reshape(5, channels), wanted_dw, rtol=1e-5, atol=1e-3)
+    assert kept

@@ -166,7 +166,7 @@ def test_one_and_three_axes_work():
     assert rows(nn.Conv3d(1, 2, (1, 2, 3)), (1, 4, 4, 4), "output_shape", "macs") == [((2, 4, 3, 2), 24 * 2 * 6)]
 
 
-@pytest.mark.parametrize("card", networks.cards(), ids=lambda card: card.name)
+@pytest.mark.parametrize("card", [c for c in networks.cards() if c.reads == "pictures"], ids=lambda card: card.name)
 def test_the_lines_of_every_network_add_up_to_its_totals(card):
     model = networks.create(card.name)
     summary = summarize(model, card.input)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import doctest
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parents[3] / "docs" / "learn").glob("*.md"))
+DOCS = Path(__file__).parents[3] / "docs"
+sys.path.insert(0, str(DOCS))
+draw_sparse = __import__("draw_sparse")
+sys.path.remove(str(DOCS))
+
+PAGES = sorted((DOCS / "learn").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(>>> .*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -19,3 +25,9 @@ def test_the_examples_of_a_page_give_what_it_prints(page):
     failed, tried = doctest.DocTestRunner().run(test)
     assert tried > 0
     assert failed == 0
+
+
+@pytest.mark.parametrize("name", draw_sparse.SPECS)
+def test_the_picture_of_a_rulebook_is_what_the_reference_finds(name):
+    drawn = (DOCS / "learn" / f"sparse-{name}.svg").read_text(encoding="utf-8")
+    assert draw_sparse.picture_of(draw_sparse.SPECS[name]) == drawn

@@ -10,6 +10,7 @@ from ninefold.app.screen import Debug, print_line, print_rows, say
 if TYPE_CHECKING:
     from ninefold.training.contest.layers import Row
     from ninefold.training.contest.networks import Result, Standing
+    from ninefold.training.contest.sparse import Row as SparseRow
 
 AsLines = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object per line and nothing else.")]
 Threads = Annotated[int, typer.Option(min=1, help="That may compute, of every contestant.")]
@@ -100,6 +101,45 @@ def conv(
             _print_layer(rows)
 
 
+@bench.command("sparse")
+def sparse(
+    scans: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCAN]...", help="lidar-crop, lidar-ring, room, sphere; else all.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Of maps, layers, networks; else all.")] = None,
+    against: Annotated[Literal["spconv"] | None, typer.Option(help="The peer; else ours alone.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="That may compute, of ours; spconv has one.")] = 1,
+    rounds: Rounds = 4,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Measure networks' memory, in processes of their own.")
+    ] = False,
+    as_json: AsLines = False,
+    _debug: Debug = False,
+) -> None:
+    """Time sparse convolutions: finding pairs, single layers, and networks with their maps found in every call.
+
+    Ours and spconv are called in turn in this process, and their results compared. The ratio is spconv's median in
+    parts of ours: above 1 we are faster.
+    """
+    from ninefold.training.contest.scans import SCANS
+    from ninefold.training.contest.sparse import KINDS, Rules, contest
+    from ninefold.training.contest.sparse_memory import peaks
+
+    rules = Rules(_names(only) or KINDS, against is not None, threads, rounds)
+    for name in scans or SCANS:
+        rows = contest(name, rules)
+        if as_json:
+            for row in rows:
+                print_line(asdict(row))
+        else:
+            _print_sparse(list(rows))
+        for peak in peaks(name, rules) if memory else ():
+            if as_json:
+                print_line(asdict(peak))
+            else:
+                typer.echo(f"{peak.case}, at most: {_mib(peak.ours_mib)}; spconv {_mib(peak.spconv_mib)}")
+
+
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in (text or "").split(",") if name)
 
@@ -142,6 +182,27 @@ def _print_layer(rows: "list[Row]") -> None:
             for r in rows
         ],
     )
+
+
+def _print_sparse(rows: "list[SparseRow]") -> None:
+    first = rows[0]
+    typer.echo(f"{first.scan}, {_count(first.sites, 'site')}; {_count(first.threads, 'thread')}, spconv's 1")
+    print_rows(
+        ("case", "median ms", "least", "spconv", "least", "ratio", "error", "bytes", "spconv"),
+        [
+            (
+                row.case,
+                *map(_number, (row.ours_ms, row.ours_min_ms, row.spconv_ms, row.spconv_min_ms, row.ratio)),
+                _number(row.max_rel_error),
+                *("" if size is None else f"{size:,}" for size in (row.map_bytes, row.spconv_map_bytes)),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _mib(found: float | str | None) -> str:
+    return f"{found:.0f} MiB" if isinstance(found, float) else found or "did not take part"
 
 
 def _count(number: int, what: str) -> str:

@@ -33,6 +33,9 @@ def train(
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Resize pictures; else as the network and the source say.")
     ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Start from the weights in this file; else from fresh ones.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same result on a CPU.")] = _DEFAULT["seed"],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run folder; else runs/NETWORK-DATA, with a number if taken.")
@@ -66,6 +69,7 @@ def train(
         devices=devices,
         nodes=nodes,
         precision=precision,
+        checkpoint=checkpoint,
     )
     run = _chosen(settings, resume=resume) if out is None else out
     from ninefold import training

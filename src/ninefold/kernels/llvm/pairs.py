@@ -5,11 +5,7 @@ row), increasing in both; nothing in a kernel depends on how many rows, offsets 
 into blocks, and a block goes through all offsets while it stays in a near cache: the blocks are the grid's first axis,
 so every output row is summed up by one thread, always in the same order.
 
-The lists come as a table of int64, in place of the residual:
-
-    rows, offsets, then for every offset three addresses: its input rows, its output rows, its bounds
-
-all lists of int32; bound b of an offset is its first pair whose output row lies in block b or behind.
+The lists come as a table in place of the residual: see `pair_table`.
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ import numpy as np
 
 from ninefold.errors import InvalidSpec
 from ninefold.kernels.llvm.kernel import Kernel
+from ninefold.kernels.llvm.pair_table import BLOCK
 from ninefold.kernels.llvm.text import INT, POINTER, Function
 from ninefold.kernels.llvm.tile import most_pixels, pieces
 
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from ninefold.kernels.llvm.target import Target
     from ninefold.kernels.llvm.text import Number, Value
 
-BLOCK: Final = 1024  # rows: enough pairs per offset to be worth its weights, and few enough to stay near
 _MOST_PAIRS: Final = 8
 _MOST_VECTORS: Final = 4
 _HELD_PAIRS: Final = 4  # at once, where the weights stay in registers
@@ -42,19 +38,9 @@ _HEAD: Final = 2  # numbers of a table before its first offset
 _LISTS = ("in_rows", "out_rows", "bounds")
 
 
-def table(rows: int, lists: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Give the table that both kernels read.
-
-    Args:
-        rows: of the output.
-        lists: per offset the addresses of its input rows, output rows and bounds; what they point to must stay.
-    """
-    return np.array([rows, len(lists), *(address for three in lists for address in three)], np.int64)
-
-
 @dataclass(frozen=True)
-class _Pairs(Kernel):
-    """What both kernels have: channels, and a walk over blocks of rows and offsets.
+class Pairs(Kernel):
+    """What all kernels over pairs have: channels, and a walk over blocks of rows and offsets.
 
     Args:
         in_channels: C, numbers in an input row.
@@ -85,6 +71,11 @@ class _Pairs(Kernel):
             raise InvalidSpec(f"rows in blocks of {self.lanes} lanes came for vectors of {target.lanes}")
 
     @property
+    def macs(self) -> int:
+        """Count the multiply-accumulates of a pair."""
+        return self.in_channels * self.out_channels
+
+    @property
     def _vectors(self) -> int:
         return self.out_channels // self.lanes
 
@@ -104,16 +95,27 @@ class _Pairs(Kernel):
 
 @final
 @dataclass(frozen=True)
-class PairSum(_Pairs):
+class PairSum(Pairs):
     """y[o] = epilogue(sum over offsets k and pairs (i, o) of k of  x[i] @ w[k]).
 
     The grid is (blocks of `BLOCK` output rows, 1).
 
     Args:
         epilogue: without a residual; a bias is what every sum begins with.
+        scaled: whether sums are multiplied by a number per output channel before the bias is added to them: the bias is
+            (bias, factors) then.
+
+    Raises:
+        InvalidSpec: when sums are scaled and there is no bias.
     """
 
     epilogue: Epilogue
+    scaled: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scaled and not self.epilogue.bias:
+            raise InvalidSpec("scaled=True came without a bias in the epilogue; put one there, of zeros if need be")
 
     def pack(self, weight: np.ndarray) -> np.ndarray:  # (K, C, O or less)
         """Give the weights as [offset][channel][lane of the output row], with zeros behind the last."""
@@ -136,13 +138,22 @@ class PairSum(_Pairs):
         def block(a: Value, _: list[Value]) -> None:
             first = f.mul(a, BLOCK)
             last = f.minimum(f.add(first, BLOCK), rows)
-            self._each(f, first, last, lambda _, v: self.epilogue.start(f, f["bias"], v * f.lanes))
+            self._each(f, first, last, lambda _, v: self._start(f, v * f.lanes))
             f.loop(0, offsets, lambda k, _: self._run(f, k, a, [f["x"], self._weight(f, k), f["y"]]))
-            if self.epilogue.activation != "none":
-                self._each(f, first, last, lambda y, v: self.epilogue.apply(f, f.load(y, v * f.lanes), f["residual"]))
+            if self.scaled or self.epilogue.activation != "none":
+                self._each(f, first, last, lambda y, v: self._finished(f, f.load(y, v * f.lanes), v * f.lanes))
 
         f.loop(f["a0"], f["a1"], block)
         return f
+
+    def _start(self, f: Function, column: int) -> Value:
+        return f.zero() if self.scaled else self.epilogue.start(f, f["bias"], column)
+
+    def _finished(self, f: Function, total: Value, column: int) -> Value:
+        if self.scaled:
+            bias, factor = f.load(f["bias"], column), f.load(f["bias"], self.out_channels + column)
+            total = f.fma(total, factor, bias)
+        return self.epilogue.apply(f, total, f["residual"])
 
     def _weight(self, f: Function, offset: Value) -> Value:
         return f.at(f["weight"], f.mul(offset, self.in_channels * self.out_channels))
@@ -237,7 +248,7 @@ class PairSum(_Pairs):
 
 @final
 @dataclass(frozen=True)
-class PairGradient(_Pairs):
+class PairGradient(Pairs):
     """dw[k, c] += sum over pairs (i, o) of k of  x[i, c] * dy[o].
 
     It is called with x, with dy as the weight, and with y for dw, [offset][channel][lane of the output row], which it

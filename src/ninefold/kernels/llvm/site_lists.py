@@ -99,24 +99,30 @@ def neighbours(coords: Int32, spec: SparseSpec) -> Lists:
         coords: of the sites, sorted.
         spec: submanifold.
     """
-    n = len(coords)
+    n, places = len(coords), spec.volume // 2
+    sizes, deltas, windows = _reaches(spec)
+    found = site_keys(coords, sizes, max(WIDTHS))
+    first, second = np.empty((places, n + 1), np.int32), np.empty((places, n + 1), np.int32)
+    counts = np.zeros(places, np.int64)
+    for start, width in windows:
+        # Offsets count up where keys count down: a window begins at the last of them, and its lists lie backwards.
+        last, own = start + width - 1, np.empty(width, np.int64)
+        _call(f"neighbours_{width}", found.keys, n, deltas[last], first[last], second[last], -(n + 1), own)
+        counts[start : last + 1] = own[::-1]
+    return Lists(*_packed(first, second, counts))
+
+
+@lru_cache(maxsize=256)
+def _reaches(spec: SparseSpec) -> tuple[tuple[int, ...], list[int], list[tuple[int, int]]]:
+    """Give the grid in which keys count, how far each offset before the middle one leads, and their windows."""
     reach = [d * (k // 2) for k, d in zip(spec.kernel, spec.dilation, strict=True)]
     sizes = (1 << 31, *(size + r for size, r in zip(spec.size, reach, strict=True)))
-    found = site_keys(coords, sizes, max(WIDTHS))
     strides = np.cumprod([1, *sizes[:1:-1]])[::-1]
-    places, deltas, counts = spec.volume // 2, [], np.zeros(spec.volume // 2, np.int64)
-    for offset in spec.offsets[:places]:
+    deltas = []
+    for offset in spec.offsets[: spec.volume // 2]:
         steps = [d * (k // 2 - r) for r, k, d in zip(offset, spec.kernel, spec.dilation, strict=True)]
         deltas.append(int(np.dot(steps, strides)))
-    room = n + 1
-    first, second = np.empty((places, room), np.int32), np.empty((places, room), np.int32)
-    for start, width in _windows(deltas):
-        # Offsets count up where keys count down: the window begins at the last of them, and its lists are turned over.
-        part = slice(start, start + width)
-        own = [np.empty((width, room), np.int32) for _ in range(2)], np.empty(width, np.int64)
-        _call(f"neighbours_{width}", found.keys, n, deltas[start + width - 1], *own[0], room, own[1])
-        first[part], second[part], counts[part] = own[0][0][::-1], own[0][1][::-1], own[1][::-1]
-    return Lists(*_packed(first, second, counts))
+    return sizes, deltas, _windows(deltas)
 
 
 def _windows(deltas: Sequence[int]) -> list[tuple[int, int]]:

@@ -7,8 +7,9 @@ from ninefold.sparse.engine import Engine, Job
 from ninefold.sparse.engines.gather_gemm_scatter import GatherGemmScatter
 from ninefold.sparse.engines.llvm import Llvm
 from ninefold.sparse.engines.reference import Reference
+from ninefold.sparse.engines.triton import Triton, TritonTf32
 
-ENGINES: Final[tuple[Engine, ...]] = (Llvm(), GatherGemmScatter(), Reference())
+ENGINES: Final[tuple[Engine, ...]] = (Llvm(), Triton(), TritonTf32(), GatherGemmScatter(), Reference())
 
 
 def engine_for(job: Job, name: str = "auto") -> Engine:

@@ -22,7 +22,7 @@ from ninefold.training.contest.networks import OURS
 from ninefold.training.contest.peers import PEERS, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ninefold.training.contest.networks import Rules
     from ninefold.training.contest.peers import Call
@@ -53,12 +53,21 @@ def peaks(name: str, batch: int, rules: Rules) -> dict[str, float | str]:
     with TemporaryDirectory() as folder:
         fixed = (str(rules.threads), str(batch), folder)
         if _READ_IT & set(rules.against):
-            _child((name, _EXPORT, *fixed))  # by a process of its own: exporting takes memory too
-        return {who: _child((name, who, *fixed)) for who in (OURS, *rules.against)}
+            in_own_process(__name__, (name, _EXPORT, *fixed))  # by a process of its own: exporting takes memory too
+        return {who: in_own_process(__name__, (name, who, *fixed)) for who in (OURS, *rules.against)}
 
 
-def _child(arguments: Sequence[str]) -> float | str:
-    command = [sys.executable, "-m", __name__, *arguments]
+def in_own_process(module: str, arguments: Sequence[str]) -> float | str:
+    """Run a module that prints bytes.
+
+    Args:
+        module: its name.
+        arguments: of its command line.
+
+    Returns:
+        MiB, or why there are none.
+    """
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # ourselves
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
@@ -69,12 +78,21 @@ def _child(arguments: Sequence[str]) -> float | str:
 def _main(name: str, who: str, threads: str, batch: str, folder: str) -> int:
     torch.set_num_threads(int(threads))
     task = Task(benchmark_networks.create(name), benchmark_networks.picture(int(batch)), int(threads), Path(folder))
+
+    def use() -> None:
+        with torch.no_grad():
+            call = _prepared(who, task)
+            call()
+            call()
+
+    return largest_growth(use)
+
+
+def largest_growth(use: Callable[[], None]) -> int:
+    """Give the bytes of resident memory that a call takes at most, beyond those of before."""
     _RESET.write_text(_LARGEST, "utf-8")
     before = _kibibytes("VmRSS")
-    with torch.no_grad():
-        call = _prepared(who, task)
-        call()
-        call()
+    use()
     return (_kibibytes("VmHWM") - before) * 2**10
 
 

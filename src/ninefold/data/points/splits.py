@@ -1,0 +1,126 @@
+"""What a source of scans gives when it is opened: three splits, and what a network must know about them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
+
+import torch
+
+from ninefold.errors import DataError, UnknownName
+from ninefold.records import SPLITS, DataCard, PointSample, SplitName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Name = TypeVar("Name")
+Moments = tuple[tuple[float, ...], tuple[float, ...]]
+_MEASURED: Final = 32  # scans that mean and deviation are measured on
+
+
+class PointSplit(ABC):
+    """Scans with their truth, in a fixed order."""
+
+    @abstractmethod
+    def __getitem__(self, i: int) -> PointSample:
+        """Give scan `i`, 0 <= i < N."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, indices: Sequence[int]) -> list[PointSample]:
+        """Give several scans at once, in the order of `indices`."""
+        return [self[i] for i in indices]
+
+    def moments(self) -> Moments:
+        """Measure mean and standard deviation of x, y, z and the further features, each point counting alike.
+
+        At most 32 scans are measured, evenly spread over the split; a deviation is at least 0.001.
+        """
+        scans = [self[i] for i in range(0, len(self), -(-len(self) // _MEASURED))]
+        rows = torch.cat([torch.cat([scan.points, scan.features], dim=1) for scan in scans]).double()
+        std, mean = torch.std_mean(rows, dim=0, correction=0)
+        return tuple(mean.tolist()), tuple(std.clamp(min=1e-3).tolist())
+
+
+@final
+class LazySplit(PointSplit, Generic[Name]):
+    """Scans that are made or read when they are asked for.
+
+    Args:
+        names: what tells the scans apart.
+        make: from one of `names` to its scan.
+        keep: whether a scan stays in memory once it was made.
+    """
+
+    def __init__(self, names: Sequence[Name], make: Callable[[Name], PointSample], *, keep: bool) -> None:
+        self._names, self._make, self._keep = names, make, keep
+        self._made: dict[int, PointSample] = {}
+
+    def __getitem__(self, i: int) -> PointSample:
+        if i in self._made:
+            return self._made[i]
+        sample = self._make(self._names[i])
+        if self._keep:
+            self._made[i] = sample
+        return sample
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@final
+@dataclass(frozen=True)
+class PointSource:
+    """A source of scans, opened.
+
+    Args:
+        card: what is known of it without opening it.
+        classes: their names; a label is an index into them.
+        channels: features of a point, x, y and z among them.
+        voxel: side of the cells that networks see, in metres.
+        splits: the scans; none is in two splits.
+
+    Raises:
+        DataError: when a split has no scan.
+    """
+
+    card: DataCard
+    classes: tuple[str, ...]
+    channels: int
+    voxel: float
+    splits: Mapping[SplitName, PointSplit]
+
+    def __post_init__(self) -> None:
+        for name in SPLITS:
+            if len(self.splits[name]) == 0:
+                raise DataError(
+                    f"the {name} split of {self.card.name!r} is empty; its rule is: {self.card.split_rule} "
+                    "Add scans until every split has one"
+                )
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Per feature, measured on the train split only."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Per feature, measured on the train split only."""
+        return self._moments[1]
+
+    def split(self, name: SplitName) -> PointSplit:
+        """Give the split "train", "validation" or "test".
+
+        Raises:
+            UnknownName: for any other name.
+        """
+        if name not in SPLITS:
+            raise UnknownName.among("split", name, SPLITS)
+        return self.splits[name]
+
+    @cached_property
+    def _moments(self) -> Moments:
+        return self.splits["train"].moments()

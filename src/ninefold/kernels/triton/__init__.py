@@ -1,0 +1,1 @@
+"""Kernels for CUDA devices, one story per file: definition, kernel, check, measure."""

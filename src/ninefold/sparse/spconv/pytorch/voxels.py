@@ -1,0 +1,105 @@
+"""Putting points into voxels, with spconv's limits."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+
+from ninefold.sparse.spconv.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+class Voxels:
+    """A grid, and buffers for what was put into it last.
+
+    Args:
+        vsize_xyz: size of a voxel per axis, x first.
+        coors_range_xyz: least coordinates, then largest, x first.
+        limits: features per point, most voxels, most points per voxel.
+        device: of the buffers.
+    """
+
+    def __init__(
+        self,
+        vsize_xyz: Sequence[float],
+        coors_range_xyz: Sequence[float],
+        limits: tuple[int, int, int],
+        device: torch.device,
+    ) -> None:
+        self.ndim = len(vsize_xyz)
+        if len(coors_range_xyz) != 2 * self.ndim:
+            raise Refused(f"a range of {len(coors_range_xyz)} numbers came for {self.ndim} axes; wanted twice as many")
+        self.num_point_features, self.max_num_voxels, self.max_num_points_per_voxel = limits
+        self.device = device
+        self._low = torch.tensor(coors_range_xyz[: self.ndim], dtype=torch.float32, device=device)
+        self._step = torch.tensor(vsize_xyz, dtype=torch.float32, device=device)
+        high = torch.tensor(coors_range_xyz[self.ndim :], dtype=torch.float32, device=device)
+        # everything below is z first, as sites are
+        self.vsize = self._step.flip(0).tolist()
+        self.coors_range = [*self._low.flip(0).tolist(), *high.flip(0).tolist()]
+        self.grid_size = ((high - self._low) / self._step).round().long().flip(0).tolist()
+        self.grid_stride = [prod(self.grid_size[axis + 1 :]) for axis in range(self.ndim)]
+        features, voxels, points = limits
+        self.voxels = torch.zeros((voxels, points, features), device=device)
+        self.indices = torch.zeros((voxels, self.ndim), dtype=torch.int32, device=device)
+        self.num_per_voxel = torch.zeros(voxels, dtype=torch.int32, device=device)
+
+    @torch.no_grad()
+    def fill(self, points: Tensor, clear: bool, mean: bool) -> tuple[int, Tensor]:
+        """Put points into the buffers, in the order in which voxels are first met.
+
+        Args:
+            points: float32 (N, F).
+            clear: whether places without a point are zero.
+            mean: whether they are the mean of the voxel's points.
+
+        Returns:
+            How many voxels there are, and int64 (N,): each point's, -1 where it was dropped.
+        """
+        if points.dim() != 2 or points.shape[1] != self.num_point_features or points.dtype != torch.float32:
+            raise Refused(
+                f"points of shape {tuple(points.shape)} and {points.dtype} came; wanted float32 (N, "
+                f"{self.num_point_features})"
+            )
+        cells, ids = self._numbered(points)
+        count = len(cells)
+        self.indices[:count] = cells
+        ids, order = torch.sort(ids, stable=True)  # dropped points first
+        counts = torch.bincount(ids[ids >= 0], minlength=count)
+        begins = torch.cat([counts.new_zeros(1), counts.cumsum(0)]) + (ids < 0).sum()
+        place = torch.arange(len(ids), device=ids.device) - begins[ids]
+        kept = (ids >= 0) & (place < self.max_num_points_per_voxel)
+        self.num_per_voxel[:count] = counts.clamp(max=self.max_num_points_per_voxel)
+        if clear:
+            self.voxels.zero_()
+        self.voxels[ids[kept], place[kept]] = points[order[kept]]
+        if mean:
+            self._fill_with_means(count)
+        return count, torch.empty_like(ids).scatter_(0, order, ids)
+
+    def _numbered(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Give int32 (V, D) voxels and int64 (N,), each point's number among them or -1."""
+        size = torch.tensor(self.grid_size, device=points.device)
+        cells = ((points[:, : self.ndim] - self._low) / self._step).floor().flip(1)
+        inside = ((cells >= 0) & (cells < size)).all(dim=1)
+        keys = cells[inside].long() @ torch.tensor(self.grid_stride, device=points.device)
+        every, row_of = torch.unique(keys, return_inverse=True)
+        numbers = torch.arange(len(keys), device=points.device)
+        first = numbers.new_zeros(len(every)).scatter_reduce(0, row_of, numbers, "amin", include_self=False)
+        order = first.argsort()
+        rank = torch.empty_like(order).scatter_(0, order, numbers[: len(order)])[row_of]
+        ids = rank.new_full((len(points),), -1)
+        ids[inside] = rank.masked_fill(rank >= self.max_num_voxels, -1)
+        return cells[inside][first[order[: self.max_num_voxels]]].int(), ids
+
+    def _fill_with_means(self, count: int) -> None:
+        voxels, counts = self.voxels[:count], self.num_per_voxel[:count, None]
+        held = torch.arange(self.max_num_points_per_voxel, device=counts.device) < counts  # (V, P)
+        means = (voxels * held[:, :, None]).sum(dim=1) / counts  # (V, F)
+        self.voxels[:count] = torch.where(held[:, :, None], voxels, means[:, None])
