@@ -133,15 +133,14 @@ def placed(
     return batch._replace(**tensors)
 
 
-def in_layout(network: nn.Module, kind: Kind, layout: torch.memory_format = torch.channels_last) -> nn.Module:
-    """Bring a network's weights into the memory layout of its pictures; one over points has none.
+def in_layout(network: nn.Module, kind: Kind) -> nn.Module:
+    """Bring a network's weights into the memory layout of its pictures, channels last; one over points has none.
 
     Args:
         network: changed in place.
         kind: what it reads.
-        layout: of pictures in memory.
     """
-    return network.to(memory_format=layout) if kind == "pictures" else network
+    return network.to(memory_format=torch.channels_last) if kind == "pictures" else network
 
 
 def _as_it_is(batch: Batch | PointBatch) -> Batch | PointBatch:

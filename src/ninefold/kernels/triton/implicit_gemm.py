@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_ROWS: Final = 64  # of y, or pairs, in a tile
+_ROWS: Final = tl.constexpr(64)  # of y, or pairs, in a tile
 _COLUMNS: Final = 64  # of y in a tile, at most
 _CHANNELS: Final = 32  # of x in a tile, at most
 _LEAST: Final = 16  # of any side that tensor cores take
@@ -53,22 +53,22 @@ def _added(a, b, total, PRECISION: tl.constexpr):  # noqa: ANN001, ANN202
 
 
 @triton.jit
-def _sum_kernel(x, weight, table, y, sizes, BLOCKS: tl.constexpr, PRECISION: tl.constexpr):  # noqa: ANN001, ANN202
+def _sum_kernel(x, weight, table, y, sizes, COLUMNS: tl.constexpr, CHANNELS: tl.constexpr, PRECISION: tl.constexpr):  # noqa: ANN001, ANN202
     """Write one tile of y; the grid is (tiles of rows, tiles of a group's columns, groups)."""
     rows, offsets, width, columns, groups = sizes
-    places = tl.program_id(0) * BLOCKS[0] + tl.arange(0, BLOCKS[0])
-    column = tl.program_id(1) * BLOCKS[1] + tl.arange(0, BLOCKS[1])
+    places = tl.program_id(0) * _ROWS + tl.arange(0, _ROWS)
+    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     group = tl.program_id(2)
     here = places < rows
     at = table + places
     heads = weight + (group * columns + column) * offsets * width
-    total = tl.zeros((BLOCKS[0], BLOCKS[1]), tl.float32)
+    total = tl.zeros((_ROWS, COLUMNS), tl.float32)
     for _ in range(offsets):
         met = tl.load(at, mask=here, other=-1)
         if tl.max(met, axis=0) >= 0:
             starts = x + met.to(tl.int64) * width * groups + group * width
-            for first in range(0, width, BLOCKS[2]):
-                channel = first + tl.arange(0, BLOCKS[2])
+            for first in range(0, width, CHANNELS):
+                channel = first + tl.arange(0, CHANNELS)
                 there = (met >= 0)[:, None] & (channel < width)[None, :]
                 a = tl.load(starts[:, None] + channel[None, :], mask=there, other=0.0)
                 known = (channel < width)[:, None] & (column < columns)[None, :]
@@ -82,21 +82,31 @@ def _sum_kernel(x, weight, table, y, sizes, BLOCKS: tl.constexpr, PRECISION: tl.
 
 
 @triton.jit
-def _compare_kernel(x, grad, lists, starts, dw, sizes, BLOCKS: tl.constexpr, PRECISION: tl.constexpr):  # noqa: ANN001, ANN202
+def _compare_kernel(  # noqa: ANN202
+    x,
+    grad,
+    lists,
+    starts,
+    dw,
+    sizes,
+    COLUMNS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    PRECISION: tl.constexpr,  # noqa: ANN001
+):
     """Write one tile of a part of dw; the grid is (tiles of a group's dw, offsets, groups * parts)."""
     pairs, offsets, width, columns, groups, parts = sizes
-    tiles = tl.cdiv(width, BLOCKS[2])
-    column = tl.program_id(0) // tiles * BLOCKS[1] + tl.arange(0, BLOCKS[1])
-    channel = tl.program_id(0) % tiles * BLOCKS[2] + tl.arange(0, BLOCKS[2])
+    tiles = tl.cdiv(width, CHANNELS)
+    column = tl.program_id(0) // tiles * COLUMNS + tl.arange(0, COLUMNS)
+    channel = tl.program_id(0) % tiles * CHANNELS + tl.arange(0, CHANNELS)
     offset = tl.program_id(1)
     group, part = tl.program_id(2) // parts, tl.program_id(2) % parts
     begin, end = tl.load(starts + offset), tl.load(starts + offset + 1)
     share = tl.cdiv(end - begin, parts)
     begin += part * share
     end = tl.minimum(end, begin + share)
-    total = tl.zeros((BLOCKS[1], BLOCKS[2]), tl.float32)
-    for first in range(begin, end, BLOCKS[0]):
-        place = first + tl.arange(0, BLOCKS[0])
+    total = tl.zeros((COLUMNS, CHANNELS), tl.float32)
+    for first in range(begin, end, _ROWS):
+        place = first + tl.arange(0, _ROWS)
         here = place < end
         i = tl.load(lists + place, mask=here, other=0).to(tl.int64)
         o = tl.load(lists + pairs + place, mask=here, other=0).to(tl.int64)
@@ -124,10 +134,10 @@ def sum_rows(x: Tensor, weight: Tensor, table: Tensor, precision: str) -> Tensor
     columns = out_channels // groups
     y = x.new_empty(rows, out_channels)
     if rows:
-        blocks = _ROWS, _block(columns, _COLUMNS), _block(width, _CHANNELS)
-        grid = triton.cdiv(rows, blocks[0]), triton.cdiv(columns, blocks[1]), groups
+        blocks = _block(columns, _COLUMNS), _block(width, _CHANNELS)
+        grid = triton.cdiv(rows, _ROWS.value), triton.cdiv(columns, blocks[0]), groups
         with torch.cuda.device_of(x):
-            _sum_kernel[grid](x, weight, table, y, (rows, offsets, width, columns, groups), blocks, precision)
+            _sum_kernel[grid](x, weight, table, y, (rows, offsets, width, columns, groups), *blocks, precision)
     return y
 
 
@@ -146,11 +156,11 @@ def compare_rows(x: Tensor, grad: Tensor, lists: Tensor, starts: Tensor, groups:
     width, columns = x.shape[1] // groups, grad.shape[1] // groups
     parts = max(1, min(64, pairs // (offsets * _PAIRS_PER_PART)))
     dw = x.new_empty((parts, grad.shape[1], offsets, width), dtype=torch.float32)
-    blocks = _ROWS, _block(columns, _COLUMNS), _block(width, _CHANNELS)
-    grid = triton.cdiv(columns, blocks[1]) * triton.cdiv(width, blocks[2]), offsets, groups * parts
+    blocks = _block(columns, _COLUMNS), _block(width, _CHANNELS)
+    grid = triton.cdiv(columns, blocks[0]) * triton.cdiv(width, blocks[1]), offsets, groups * parts
     sizes = pairs, offsets, width, columns, groups, parts
     with torch.cuda.device_of(x):
-        _compare_kernel[grid](x, grad, lists, starts, dw, sizes, blocks, precision)
+        _compare_kernel[grid](x, grad, lists, starts, dw, sizes, *blocks, precision)
     return dw.sum(0).to(x.dtype)
 
 
