@@ -21,6 +21,8 @@ masks of 32 offsets.
 **Check and measure** with `python -m ninefold.kernels.triton.implicit_gemm`.
 """
 
+# ruff: noqa: ANN001, ANN202  # Triton reads a kernel's annotations as its own
+
 from __future__ import annotations
 
 import sys
@@ -46,14 +48,14 @@ _IS_INTERPRETED: Final = tl.constexpr(triton.knobs.runtime.interpret)
 
 
 @triton.jit
-def _added(a, b, total, PRECISION: tl.constexpr):  # noqa: ANN001, ANN202
+def _added(a, b, total, PRECISION: tl.constexpr):
     if _IS_INTERPRETED:  # its product takes the bits of bfloat16 for integers
         a, b = a.to(tl.float32), b.to(tl.float32)
     return tl.dot(a, b, total, input_precision=PRECISION)
 
 
 @triton.jit
-def _sum_kernel(x, weight, table, y, sizes, COLUMNS: tl.constexpr, CHANNELS: tl.constexpr, PRECISION: tl.constexpr):  # noqa: ANN001, ANN202
+def _sum_kernel(x, weight, table, y, sizes, COLUMNS: tl.constexpr, CHANNELS: tl.constexpr, PRECISION: tl.constexpr):
     """Write one tile of y; the grid is (tiles of rows, tiles of a group's columns, groups)."""
     rows, offsets, width, columns, groups = sizes
     places = tl.program_id(0) * _ROWS + tl.arange(0, _ROWS)
@@ -82,16 +84,8 @@ def _sum_kernel(x, weight, table, y, sizes, COLUMNS: tl.constexpr, CHANNELS: tl.
 
 
 @triton.jit
-def _compare_kernel(  # noqa: ANN202
-    x,
-    grad,
-    lists,
-    starts,
-    dw,
-    sizes,
-    COLUMNS: tl.constexpr,
-    CHANNELS: tl.constexpr,
-    PRECISION: tl.constexpr,  # noqa: ANN001
+def _compare_kernel(
+    x, grad, lists, starts, dw, sizes, COLUMNS: tl.constexpr, CHANNELS: tl.constexpr, PRECISION: tl.constexpr
 ):
     """Write one tile of a part of dw; the grid is (tiles of a group's dw, offsets, groups * parts)."""
     pairs, offsets, width, columns, groups, parts = sizes
