@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import torch
 
 from ninefold.data.images import read_image, with_channels
-from ninefold.errors import DataError, UnknownName
-from ninefold.records import SPLITS, DataCard, Sample, SplitName
+from ninefold.data.opened import Moments, Opened
+from ninefold.records import DataCard, Sample, SplitName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
-
-Moments = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Split(ABC):
@@ -121,7 +118,7 @@ class FileSplit(Split):
 
 @final
 @dataclass(frozen=True)
-class Source:
+class Source(Opened[Split]):
     """A data source, opened.
 
     Args:
@@ -140,38 +137,7 @@ class Source:
     channels: int
     size: tuple[int, int] | None
     splits: Mapping[SplitName, Split]
-
-    def __post_init__(self) -> None:
-        for name in SPLITS:
-            if len(self.splits[name]) == 0:
-                raise DataError(
-                    f"the {name} split of {self.card.name!r} is empty; its rule is: {self.card.split_rule} "
-                    "Add pictures until every split has one"
-                )
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Per channel, in units of 0..1, measured on the train split only."""
-        return self._moments[0]
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Per channel, in units of 0..1, measured on the train split only; never below 1/255."""
-        return self._moments[1]
-
-    def split(self, name: SplitName) -> Split:
-        """Give the split "train", "validation" or "test".
-
-        Raises:
-            UnknownName: for any other name.
-        """
-        if name not in SPLITS:
-            raise UnknownName.among("split", name, SPLITS)
-        return self.splits[name]
-
-    @cached_property
-    def _moments(self) -> Moments:
-        return self.splits["train"].moments()
+    holds: ClassVar[str] = "pictures"
 
 
 def measure(blocks: Iterable[Tensor]) -> Moments:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar, final
 
 import torch
 
-from ninefold.errors import DataError, UnknownName
-from ninefold.records import SPLITS, DataCard, PointSample, SplitName
+from ninefold.data.opened import Moments, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ninefold.records import DataCard, PointSample, SplitName
+
 Name = TypeVar("Name")
-Moments = tuple[tuple[float, ...], tuple[float, ...]]
 _MEASURED: Final = 32  # scans that mean and deviation are measured on
 
 
@@ -73,7 +72,7 @@ class LazySplit(PointSplit, Generic[Name]):
 
 @final
 @dataclass(frozen=True)
-class PointSource:
+class PointSource(Opened[PointSplit]):
     """A source of scans, opened.
 
     Args:
@@ -92,35 +91,4 @@ class PointSource:
     channels: int
     voxel: float
     splits: Mapping[SplitName, PointSplit]
-
-    def __post_init__(self) -> None:
-        for name in SPLITS:
-            if len(self.splits[name]) == 0:
-                raise DataError(
-                    f"the {name} split of {self.card.name!r} is empty; its rule is: {self.card.split_rule} "
-                    "Add scans until every split has one"
-                )
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Per feature, measured on the train split only."""
-        return self._moments[0]
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Per feature, measured on the train split only."""
-        return self._moments[1]
-
-    def split(self, name: SplitName) -> PointSplit:
-        """Give the split "train", "validation" or "test".
-
-        Raises:
-            UnknownName: for any other name.
-        """
-        if name not in SPLITS:
-            raise UnknownName.among("split", name, SPLITS)
-        return self.splits[name]
-
-    @cached_property
-    def _moments(self) -> Moments:
-        return self.splits["train"].moments()
+    holds: ClassVar[str] = "scans"
