@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from math import prod, sqrt
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import torch
 from torch import nn
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ninefold.sparse.map import KernelMap
     from ninefold.sparse.pool import PoolKind
     from ninefold.sparse.sites import Sites
-    from ninefold.spec import Axes
+    from ninefold.spec import Axes, SparseKind
 
 
 class _Conv(nn.Module, ABC):
@@ -126,8 +126,37 @@ class SubMConv(_Mapped):
         return self._convolved(x, self.map(x.sites), x.stride, ending)
 
 
+class _Windowed(_Mapped):
+    """A convolution whose windows have a stride and a padding."""
+
+    kind: ClassVar[SparseKind]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int | Sequence[int] = 3,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        *,
+        dims: int = 3,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__((in_channels, out_channels), per_axis(kernel, dims, "kernel"), groups, bias=bias)
+        self.stride, self.padding = per_axis(stride, dims, "stride"), per_axis(padding, dims, "padding")
+        self.dilation = per_axis(dilation, dims, "dilation")
+
+    def spec(self, size: Axes) -> SparseSpec:
+        """Describe the convolution on a grid of that size."""
+        return SparseSpec.of(
+            size, self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation, kind=self.kind
+        )
+
+
 @final
-class SparseConv(_Mapped):
+class SparseConv(_Windowed):
     """Sparse convolution: an output site is active where its window meets any active input site.
 
         y[o] = bias + sum over k of  weight[:, k] @ x[i]          for active i = stride * o - padding + dilation * k
@@ -144,26 +173,7 @@ class SparseConv(_Mapped):
         bias: whether there is one.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: int | Sequence[int] = 3,
-        stride: int | Sequence[int] = 1,
-        padding: int | Sequence[int] = 0,
-        *,
-        dims: int = 3,
-        dilation: int | Sequence[int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__((in_channels, out_channels), per_axis(kernel, dims, "kernel"), groups, bias=bias)
-        self.stride, self.padding = per_axis(stride, dims, "stride"), per_axis(padding, dims, "padding")
-        self.dilation = per_axis(dilation, dims, "dilation")
-
-    def spec(self, size: Axes) -> SparseSpec:
-        """Describe the convolution on a grid of that size."""
-        return SparseSpec.of(size, self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
+    kind: ClassVar[SparseKind] = "sparse"
 
     def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the output's sites."""
@@ -172,7 +182,7 @@ class SparseConv(_Mapped):
 
 
 @final
-class SparseConvTranspose(_Mapped):
+class SparseConvTranspose(_Windowed):
     """Transposed sparse convolution: every input site makes all sites active that its kernel reaches.
 
         y[stride * i - padding + dilation * k] += weight[:, k] @ x[i]
@@ -189,27 +199,7 @@ class SparseConvTranspose(_Mapped):
         bias: whether there is one.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: int | Sequence[int] = 3,
-        stride: int | Sequence[int] = 1,
-        padding: int | Sequence[int] = 0,
-        *,
-        dims: int = 3,
-        dilation: int | Sequence[int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__((in_channels, out_channels), per_axis(kernel, dims, "kernel"), groups, bias=bias)
-        self.stride, self.padding = per_axis(stride, dims, "stride"), per_axis(padding, dims, "padding")
-        self.dilation = per_axis(dilation, dims, "dilation")
-
-    def spec(self, size: Axes) -> SparseSpec:
-        """Describe the convolution on a grid of that size."""
-        moves = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
-        return SparseSpec.of(size, self.kernel, kind="transposed", **moves)
+    kind: ClassVar[SparseKind] = "transposed"
 
     def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the output's sites."""
