@@ -74,8 +74,6 @@ def _of_name(name: str, checkpoint: Path | None, classes: int | None) -> "Chosen
 
     card: Card = networks.card(name)
     _must_read_pictures(card)
-    if card.reads != "pictures":
-        raise Unsupported(f"the ONNX file takes pictures, and {name} reads {card.reads}; export another network")
     with remarks("lines"):
         model = networks.create(name, classes=classes, checkpoint=checkpoint).eval()
     if checkpoint is None:
