@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from golden.least import BY_FILE, CARDS, LEAST, module, size
 from ninefold import data, networks, tasks
 from ninefold.errors import InvalidInput, UnknownName
 from ninefold.networks import zoo
@@ -22,25 +23,10 @@ from ninefold.nn.summary import summarize
 from ninefold.records import Logits
 from ninefold.training.export import INPUT_NAME, OUTPUT_NAME, export_onnx
 
-CARDS = [card for card in networks.cards() if card.reads == "pictures"]
-SIZE = 64  # of pictures that are computed with, where the network takes them
 CANCELLED = ("attention.mask.bias",)  # a softmax follows, which the same summand everywhere does not change
 
-
-def module(card):
-    """Where the builder was written; a builder of a table's row is a partial call of one function."""
-    build = zoo.entry(card.name).build
-    return getattr(build, "func", build).__module__
-
-
-LEAST = {module(card): card for card in sorted(CARDS, key=lambda card: card.macs, reverse=True)}
 every_card = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-least_card = pytest.mark.parametrize("card", sorted(LEAST.values(), key=lambda card: card.name), ids=lambda c: c.name)
-
-
-def size(card):
-    # At its smallest size a network's last map is one pixel, too little for batch norm to learn by.
-    return card.input[1:] if card.fixed_size else (min(max(card.smallest + 32, SIZE), card.input[1]),) * 2
+least_card = pytest.mark.parametrize("card", LEAST, ids=lambda card: card.name)
 
 
 def build(card, **changes):
@@ -196,7 +182,7 @@ def test_card_is_whole(card):
 def test_every_file_of_a_family_has_its_networks(family):
     folder = import_module(f"ninefold.networks.{family}")
     files = {f"{folder.__name__}.{found.name}" for found in pkgutil.iter_modules(folder.__path__)}
-    assert files <= LEAST.keys()
+    assert files <= BY_FILE.keys()
 
 
 def test_the_paper_part_of_lenet5_has_the_parameters_of_the_paper():

@@ -18,5 +18,5 @@ def size(card):
 
 
 CARDS = [card for card in networks.cards() if card.reads == "pictures"]
-_LEAST = {module(card): card for card in sorted(CARDS, key=lambda card: card.macs, reverse=True)}
-LEAST = sorted(_LEAST.values(), key=lambda card: card.name)
+BY_FILE = {module(card): card for card in sorted(CARDS, key=lambda card: card.macs, reverse=True)}
+LEAST = sorted(BY_FILE.values(), key=lambda card: card.name)
