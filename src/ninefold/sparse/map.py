@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from ninefold.errors import InvalidInput
-from ninefold.kernels.llvm.site_lists import meetings, neighbours
+from ninefold.kernels.llvm.meetings import meetings
+from ninefold.kernels.llvm.site_lists import neighbours
 from ninefold.sparse.search import found_pairs, output_sites
 from ninefold.sparse.sites import Sites
 
@@ -148,10 +149,10 @@ def _found(sites: Sites, spec: SparseSpec) -> _Found:
 
 
 def _found_natively(sites: Sites, spec: SparseSpec) -> _Found:
-    coords, outputs = sites.coords.numpy(), None
+    coords, outputs, threads = sites.coords.numpy(), None, torch.get_num_threads()
     if spec.kind == "submanifold":
-        lists = neighbours(coords, spec)
+        lists = neighbours(coords, spec, threads)
     else:
-        found, lists = meetings(coords, spec)
+        found, lists = meetings(coords, spec, threads)
         outputs = Sites(torch.from_numpy(found), spec.out_size, sites.batch)
     return _Found(outputs, torch.from_numpy(lists.in_rows), torch.from_numpy(lists.out_rows), lists.starts, {})

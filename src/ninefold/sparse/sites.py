@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, Self, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, final
 
 import torch
 
 from ninefold.errors import InvalidInput
-from ninefold.kernels.llvm.site_lists import site_keys, sorted_with_rows
+from ninefold.kernels.llvm.site_lists import gathered, site_keys, sorted_with_rows
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -62,14 +62,13 @@ class Sites:
         if prod(grid) * max(pictures, 1) > _MOST_CELLS:
             raise InvalidInput(f"{pictures} grids of {grid} have more than 2^62 cells; take larger cells")
         narrow = coords.to(torch.int32).contiguous()
-        keys, order = _sorted(coords, narrow, (pictures, *grid))
-        twice = (keys[1:] == keys[:-1]).nonzero()
-        if len(twice):
-            first, second = sorted(order[int(twice[0]) : int(twice[0]) + 2].tolist())
+        found, keys, order, twice = _sorted(coords, narrow, (pictures, *grid))
+        if twice >= 0:
+            first, second = sorted(order[twice - 1 : twice + 1].tolist())
             raise InvalidInput(
                 f"rows {first} and {second} are both site {tuple(coords[first].tolist())}; give every site once"
             )
-        sites = cls(narrow[order], grid, pictures)
+        sites = cls(found, grid, pictures)
         sites._keys = keys
         return sites, order
 
@@ -133,20 +132,32 @@ def _check_form(coords: Tensor, size: Axes) -> None:
         raise InvalidInput(f"size={size} came; wanted 1 to 4 numbers of at least 1")
 
 
-def _sorted(coords: Tensor, narrow: Tensor, limits: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Give the sorted keys and the row that each was, once no site is outside."""
+class _Sorted(NamedTuple):
+    coords: Tensor
+    keys: Tensor
+    order: Tensor
+    twice: int  # the first row that is the same site as the one before, or -1
+
+
+def _sorted(coords: Tensor, narrow: Tensor, limits: tuple[int, ...]) -> _Sorted:
+    """Sort sites by their keys, once none is outside."""
     if coords.device.type != "cpu" or (
         coords.dtype != torch.int32 and not torch.equal(narrow.to(coords.dtype), coords)
     ):
         outside = ((coords < 0) | (coords >= coords.new_tensor(limits, dtype=torch.int64))).any(dim=1).nonzero()
         _refuse_outside(coords, int(outside[0]) if len(outside) else -1, limits)
-        return torch.sort(_keys(coords, limits[1:]), stable=True)
+        keys, order = torch.sort(_keys(coords, limits[1:]), stable=True)
+        twice = (keys[1:] == keys[:-1]).nonzero()
+        return _Sorted(narrow[order], keys, order, int(twice[0]) + 1 if len(twice) else -1)
     found = site_keys(narrow.numpy(), limits)
     _refuse_outside(coords, found.outside, limits)
     if found.are_sorted:
-        return torch.from_numpy(found.keys), torch.arange(len(coords))
-    keys, rows = sorted_with_rows(found.keys)
-    return torch.from_numpy(keys), torch.from_numpy(rows).long()
+        return _Sorted(narrow.clone(), torch.from_numpy(found.keys), torch.arange(len(coords)), -1)
+    ordered, rows = sorted_with_rows(found.keys)
+    sites = gathered(narrow.numpy(), ordered, rows)
+    return _Sorted(
+        torch.from_numpy(sites.coords), torch.from_numpy(ordered), torch.from_numpy(sites.order), sites.twice
+    )
 
 
 def _refuse_outside(coords: Tensor, row: int, limits: tuple[int, ...]) -> None:

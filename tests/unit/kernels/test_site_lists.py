@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ninefold import reference
-from ninefold.kernels.llvm.site_lists import meetings, neighbours, site_keys, sorted_with_rows
+from ninefold.kernels.llvm.site_lists import gathered, neighbours, site_keys, sorted_with_rows
 from ninefold.spec import SparseSpec
 
 SIZES = {1: (40,), 2: (9, 11), 3: (6, 7, 8), 4: (4, 5, 4, 3)}
@@ -31,31 +31,19 @@ def test_neighbours_are_those_of_the_rulebook(rng, dims, kernel, dilation):
         assert rules(lists, k) == sorted(book.rules[k])
 
 
-@pytest.mark.parametrize("dims", SIZES)
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"kernel": 3, "stride": 2, "padding": 1},
-        {"kernel": 2, "stride": 2},
-        {"kernel": 2, "stride": 3, "kind": "transposed"},
-        {"kernel": 2, "dilation": 2},
-    ],
-    ids=str,
-)
-def test_meetings_are_those_of_the_rulebook(rng, dims, arguments):
-    spec = SparseSpec.of(SIZES[dims], **arguments)
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 1, 3)])
+def test_neighbours_are_the_same_for_any_number_of_threads(rng, kernel):
+    spec = SparseSpec.of((30, 30, 30), kernel, kind="submanifold")
     coords = drawn(rng, spec.size)
-    (sites, lists), book = meetings(coords, spec), reference.rulebook(coords.tolist(), spec)
-    assert [tuple(site) for site in sites.tolist()] == list(book.sites)
-    for k in range(spec.volume):
-        assert rules(lists, k) == sorted(book.rules[k])
+    one, several = (neighbours(coords, spec, threads) for threads in (1, 3))
+    assert one.starts == several.starts
+    np.testing.assert_array_equal(one.in_rows, several.in_rows)
+    np.testing.assert_array_equal(one.out_rows, several.out_rows)
 
 
-def test_nothing_meets_nothing():
+def test_nothing_is_beside_nothing():
     none = np.empty((0, 4), np.int32)
     assert neighbours(none, SparseSpec.of((5, 5, 5), 3, kind="submanifold")).starts == (0,) * 14
-    sites, lists = meetings(none, SparseSpec.of((5, 5, 5), 3, stride=2))
-    assert (len(sites), lists.starts) == (0, (0,) * 28)
 
 
 @pytest.mark.parametrize("bits", [1, 11, 12, 13, 40, 62])
@@ -74,3 +62,18 @@ def test_keys_tell_what_is_outside_and_whether_they_are_sorted():
     assert site_keys(coords[::-1].copy(), (2, 4, 3)).are_sorted is False
     assert site_keys(coords, (2, 3, 3)).outside == 1
     assert site_keys(-coords, (2, 4, 3)).outside == 0
+
+
+@pytest.mark.parametrize("columns", [2, 3, 4, 5])
+def test_gathered_sites_stand_in_the_order_of_their_keys(rng, columns):
+    coords = rng.integers(0, 9, (50, columns)).astype(np.int32)
+    rows = rng.permutation(50).astype(np.int32)
+    found = gathered(coords, np.arange(50), rows)
+    np.testing.assert_array_equal(found.coords, coords[rows])
+    np.testing.assert_array_equal(found.order, rows)
+    assert found.twice == -1
+
+
+def test_the_first_of_equal_keys_is_told():
+    coords, rows = np.zeros((5, 2), np.int32), np.arange(5, dtype=np.int32)
+    assert gathered(coords, np.array([0, 3, 3, 7, 7]), rows).twice == 2

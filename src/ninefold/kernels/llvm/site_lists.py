@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ninefold.kernels.llvm.site_code import WIDTHS, site_code
+from ninefold.kernels.llvm.plan import Plan, Step
+from ninefold.kernels.llvm.site_code import WIDTHS, WINDOW, site_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ Int64 = NDArray[np.int64]
 
 _LAST = np.iinfo(np.int64).max
 _DIGIT = 12  # bits that a pass of the sort looks at, at most
+_THREADED = 10_000  # sites from which on a second thread is worth waking
 
 
 class Keys(NamedTuple):
@@ -53,26 +55,50 @@ def site_keys(coords: Int32, sizes: Axes, room: int = 0) -> Keys:
     strides[:-1] = np.cumprod(np.array(sizes[:0:-1], np.int64))[::-1]
     keys, state = np.empty(n + room, np.int64), np.empty(2, np.int64)
     keys[n:] = _LAST
-    _call("site_keys", coords, n, axes, strides, np.array(sizes, np.int64), keys, state)
+    _call(f"site_keys_{axes}", coords, n, strides, np.array(sizes, np.int64), keys, state)
     return Keys(keys, int(state[0]), bool(state[1]))
 
 
-def sorted_with_rows(keys: Int64, rows: Int32 | None = None) -> tuple[Int64, Int32]:
-    """Sort keys, and give for each the row that it was, or what `rows` says of that; equal keys keep their order."""
+def sorted_with_rows(keys: Int64) -> tuple[Int64, Int32]:
+    """Sort keys, and give for each the row that it was; equal keys keep their order."""
     n = len(keys)
-    here = np.arange(n, dtype=np.int32) if rows is None else rows
-    there, spare, counts = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(1 << _DIGIT, np.int64)
+    rows, counts = np.arange(n, dtype=np.int32), np.empty(1 << _DIGIT, np.int64)
+    there, there_rows, spare = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.int64)
     bits = int(keys.max()).bit_length() if n else 0
-    passes = -(-bits // _DIGIT)
-    digit = -(-bits // passes) if passes else 0
-    for shift in range(0, bits, max(digit, 1)):
-        if shift == 0:
-            _call("radix_pass", keys, here, n, shift, digit, counts, there, spare)
-            keys, there, here, spare = there, np.empty(n, np.int64), spare, np.empty(n, np.int32)
-        else:
-            _call("radix_pass", keys, here, n, shift, digit, counts, there, spare)
-            keys, there, here, spare = there, keys, spare, here
-    return keys, here
+    digit = -(-bits // -(-bits // _DIGIT)) if bits else 1
+    for shift in range(0, bits, digit):
+        _call("radix_pass", keys, rows, n, shift, digit, counts, there, there_rows)
+        keys, there = there, spare if shift == 0 else keys
+        rows, there_rows = there_rows, rows
+    return keys, rows
+
+
+class Gathered(NamedTuple):
+    """Sites in the order of their keys.
+
+    Args:
+        coords: int32 (N, 1 + D).
+        order: int64 (N,): the row that each was.
+        twice: the first row that is the same site as the one before, or -1.
+    """
+
+    coords: Int32
+    order: Int64
+    twice: int
+
+
+def gathered(coords: Int32, keys: Int64, rows: Int32) -> Gathered:
+    """Bring sites into an order that was found.
+
+    Args:
+        coords: (N, 1 + D), contiguous.
+        keys: of the sites, sorted.
+        rows: that they were.
+    """
+    n, columns = coords.shape
+    found, order, twice = np.empty((n, columns), np.int32), np.empty(n, np.int64), np.empty(1, np.int64)
+    _call(f"gathered_{columns}", coords, keys, rows, n, found, order, twice)
+    return Gathered(found, order, int(twice[0]))
 
 
 class Lists(NamedTuple):
@@ -89,7 +115,7 @@ class Lists(NamedTuple):
     starts: tuple[int, ...]
 
 
-def neighbours(coords: Int32, spec: SparseSpec) -> Lists:
+def neighbours(coords: Int32, spec: SparseSpec, threads: int = 1) -> Lists:
     """Give the pairs of a submanifold convolution under the offsets before the middle one.
 
     Keys count in a grid that is wider by what the kernel reaches, so that no window leaves a row of cells and meets
@@ -98,18 +124,34 @@ def neighbours(coords: Int32, spec: SparseSpec) -> Lists:
     Args:
         coords: of the sites, sorted.
         spec: submanifold.
+        threads: how many may compute, each a window; the result is the same for any number.
     """
     n, places = len(coords), spec.volume // 2
     sizes, deltas, windows = _reaches(spec)
-    found = site_keys(coords, sizes, max(WIDTHS))
-    first, second = np.empty((places, n + 1), np.int32), np.empty((places, n + 1), np.int32)
-    counts = np.zeros(places, np.int64)
-    for start, width in windows:
-        # Offsets count up where keys count down: a window begins at the last of them, and its lists lie backwards.
-        last, own = start + width - 1, np.empty(width, np.int64)
-        _call(f"neighbours_{width}", found.keys, n, deltas[last], first[last], second[last], -(n + 1), own)
-        counts[start : last + 1] = own[::-1]
-    return Lists(*_packed(first, second, counts))
+    keys = site_keys(coords, sizes, max(WIDTHS)).keys
+    lists, counts = np.empty((2, places, n + 1), np.int32), np.zeros(places, np.int64)
+    # Offsets count up where keys count down: a window begins at the last of them, and its lists lie backwards.
+    lasts, own = [start + width - 1 for start, width in windows], np.zeros((len(windows), max(WIDTHS)), np.int64)
+    records = np.empty((len(windows), len(WINDOW)), np.int64)
+    base, stride = lists.ctypes.data, lists.strides[0]
+    for record, last, found in zip(records, lasts, own, strict=True):
+        first = base + last * lists.strides[1]
+        record[:] = (keys.ctypes.data, n, deltas[last], first, first + stride, -(n + 1), found.ctypes.data)
+    _look(records, [width for _, width in windows], threads if n >= _THREADED else 1)
+    for (start, width), last, found in zip(windows, lasts, own, strict=True):
+        counts[start : last + 1] = found[:width][::-1]
+    return Lists(*_packed(*lists, counts))
+
+
+def _look(records: Int64, widths: Sequence[int], threads: int) -> None:
+    """Look through windows, each by a function of its width."""
+    addresses = [record.ctypes.data for record in records]
+    if threads == 1 or len(widths) < 2:
+        for x, width in zip(addresses, widths, strict=True):
+            _kernel(f"neighbours_{width}")(x, None, None, None, None, None, 0, 1, 0, 1)
+        return
+    functions = [site_code().addresses[f"neighbours_{width}"] for width in widths]
+    Plan([Step(f, (1, 1), x=x, waits=False) for f, x in zip(functions, addresses, strict=True)], threads).run()
 
 
 @lru_cache(maxsize=256)
@@ -136,47 +178,6 @@ def _windows(deltas: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def meetings(coords: Int32, spec: SparseSpec) -> tuple[Int32, Lists]:
-    """Give the output's sites of a sparse or transposed convolution, sorted, and the pairs under all offsets.
-
-    Args:
-        coords: of the input's sites, sorted.
-        spec: sparse or transposed.
-    """
-    n = len(coords)
-    tables = [table for axis in range(spec.dims) for table in _axis_table(spec, axis)]
-    picture = int(np.prod(spec.out_size, dtype=np.int64))
-    first, second = np.empty((spec.volume, n + 1), np.int32), np.empty((spec.volume, n + 1), np.int64)
-    counts = np.zeros(spec.volume, np.int64)
-    _call(f"candidates_{spec.dims}", coords, n, picture, *tables, first, second, n + 1, counts)
-    in_rows, keys, starts = _packed(first, second, counts)
-    ordered, pairs = sorted_with_rows(keys)
-    out_rows, distinct, state = np.empty(len(keys), np.int32), np.empty(len(keys), np.int64), np.empty(1, np.int64)
-    _call("numbered", ordered, pairs, len(keys), out_rows, distinct, state)
-    sites = np.empty((int(state[0]), 1 + spec.dims), np.int32)
-    sizes = np.array((1 << 62, *spec.out_size), np.int64)
-    _call("site_coords", distinct, len(sites), 1 + spec.dims, sizes, sites)
-    return sites, Lists(in_rows, out_rows, starts)
-
-
-@lru_cache(maxsize=256)
-def _axis_table(spec: SparseSpec, axis: int) -> tuple[Int64, Int64]:
-    """Give what each coordinate meets: where its entries begin, and (part of offset, part of key) of each."""
-    size, kernel, stride = spec.size[axis], spec.kernel[axis], spec.stride[axis]
-    padding, dilation, out_size = spec.padding[axis], spec.dilation[axis], spec.out_size[axis]
-    coord, offset = np.arange(size)[:, None], np.arange(kernel)[None]
-    if spec.kind == "transposed":
-        out = coord * stride - padding + dilation * offset
-        meets = (out >= 0) & (out < out_size)
-    else:
-        out, rest = np.divmod(coord + padding - dilation * offset, stride)
-        meets = (rest == 0) & (out >= 0) & (out < out_size)
-    starts = np.concatenate([[0], np.cumsum(meets.sum(axis=1))])
-    parts = np.prod(spec.kernel[axis + 1 :], dtype=np.int64), np.prod(spec.out_size[axis + 1 :], dtype=np.int64)
-    entries = np.stack([np.broadcast_to(offset, out.shape)[meets] * parts[0], out[meets] * parts[1]], axis=1)
-    return starts.astype(np.int64), np.ascontiguousarray(entries, np.int64)
-
-
 def _packed(first: Any, second: Any, counts: Int64) -> tuple[Any, Any, tuple[int, ...]]:
     """Put the filled parts of lists one behind the other."""
     starts = (0, *np.cumsum(counts).tolist())
@@ -193,3 +194,8 @@ def _call(name: str, *arguments: Any) -> None:
 @cache
 def _function(name: str) -> Any:
     return ctypes.CFUNCTYPE(None)(site_code().addresses[name])
+
+
+@cache
+def _kernel(name: str) -> Any:
+    return site_code().kernel(name)
