@@ -175,7 +175,7 @@ def test_agrees_on_drawn_specs(engine, problem):
 @pytest.mark.skipif(find_spec("triton") is None, reason="needs the package triton")
 @pytest.mark.skipif(INTERPRETED, reason="is run by this very test")
 def test_engines_of_triton_pass_the_tests_of_this_file_under_its_interpreter():
-    chosen = "agrees and triton and (dtype or not tf32)"  # the interpreter multiplies as float32 in both
+    chosen = "agrees and triton and (float32 or not tf32)"  # the interpreter multiplies as float32 in both
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", chosen]
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     done = subprocess.run(

@@ -10,7 +10,7 @@ from ninefold.errors import InvalidSpec
 from ninefold.kernels.llvm.depthwise_pairs import DepthwisePairGradient, DepthwisePairSum
 from ninefold.kernels.llvm.epilogue import Epilogue
 from ninefold.kernels.llvm.kernel import build
-from ninefold.kernels.llvm.pair_table import BLOCK, pair_table
+from ninefold.kernels.llvm.pair_table import BIN, pair_table
 from ninefold.kernels.llvm.pairs import PairGradient, PairSum
 from ninefold.kernels.llvm.target import narrowed
 from ninefold.reference import Rulebook
@@ -53,7 +53,7 @@ def test_sums_are_those_of_the_definition(bench, rng, in_channels, out_channels,
     y = bench.numbers(np.full((rows[1], width), np.nan))
     addresses, kept = laid_out(rules, rows[1])
     fn = build([kernel], bench.target).kernel(kernel.name)
-    for part in ((1, 2), (0, 1)):
+    for part in ((2, 5), (0, 2)):
         fn(*(n.first for n in numbers), y.first, addresses.ctypes.data, None, *part, 0, 1)
     wanted = reference.sparse_convolve(x, weight, bias if epilogue.bias else None, book(rules, rows[1]))
     wanted = np.maximum(wanted, 0) if epilogue.activation == "relu" else wanted
@@ -70,11 +70,12 @@ def test_gradients_are_those_of_the_definition(bench, rng, in_channels, out_chan
     width = padded(out_channels, bench.target.lanes)
     kernel = PairGradient(in_channels, width, bench.target.lanes)
     numbers = [bench.numbers(values) for values in (x, np.pad(dy, ((0, 0), (0, width - out_channels))))]
-    dw = bench.numbers(np.zeros((5, in_channels, width)))
+    dw = bench.numbers(np.full((5, in_channels, width), np.nan))
     addresses, kept = laid_out(rules, rows[1])
     fn = build([kernel], bench.target).kernel(kernel.name)
-    for part in ((2, 5), (0, 2)):
-        fn(*(n.first for n in numbers), None, dw.first, addresses.ctypes.data, None, *part, 0, 1)
+    runs = kernel.runs(bench.target)
+    for part in ((2, 5, 0, runs), (0, 2, 0, 1), *([(0, 2, 1, runs)] if runs > 1 else [])):
+        fn(*(n.first for n in numbers), None, dw.first, addresses.ctypes.data, None, *part)
     wanted = reference.sparse_weight_gradient(x, dy, book(rules, rows[1]))
     ours = dw.buffer.array.reshape(5, in_channels, width)[:, :, :out_channels]
     np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-3)
@@ -101,7 +102,7 @@ def test_sums_can_be_scaled_before_the_bias_is_added(bench, rng, relu):
     y = bench.numbers(np.full((rows[1], 2 * lanes), np.nan))
     addresses, kept = laid_out(rules, rows[1])
     fn = build([kernel], bench.target).kernel(kernel.name)
-    fn(*(n.first for n in numbers), y.first, addresses.ctypes.data, None, 0, 2, 0, 1)
+    fn(*(n.first for n in numbers), y.first, addresses.ctypes.data, None, 0, 5, 0, 1)
     wanted = reference.sparse_convolve(x, weight, None, book(rules, rows[1])) * ending[1] + ending[0]
     ours = y.buffer.array.reshape(rows[1], -1)
     np.testing.assert_allclose(ours, np.maximum(wanted, 0) if relu else wanted, rtol=1e-5, atol=1e-4)
@@ -111,11 +112,11 @@ def test_sums_can_be_scaled_before_the_bias_is_added(bench, rng, relu):
 def test_the_bounds_of_a_mirrored_map_are_those_of_both_its_sides(rng):
     (pairs,) = drawn(rng, (3000, 3000), 2)[1:]
     table = pair_table(3000, pairs, (0, len(pairs[0])), mirrored=True)
-    edges = np.arange(4) * BLOCK
+    edges = np.arange(13) * BIN
     forth, every, ends, back = table.lists
     assert forth.tolist() == [np.searchsorted(pairs[1], edges).tolist()]
     assert back.tolist() == [np.searchsorted(pairs[0], edges).tolist()]
-    assert ends.tolist() == [0, 1024, 2048, 3000]
+    assert ends.tolist() == [*range(0, 3000, BIN), 3000]
     assert table.numbers[:2].tolist() == [3000, 3]
     middle = [every.ctypes.data, every.ctypes.data, ends.ctypes.data]
     assert table.numbers[5:8].tolist() == middle
@@ -128,11 +129,11 @@ def test_depthwise_sums_and_gradients_are_those_of_one_channel_after_the_other(b
     x, weight, dy = (rng.normal(size=(n, channels)) for n in (rows[0], 5, rows[1]))
     kernels = [kind(channels, channels, bench.target.lanes) for kind in (DepthwisePairSum, DepthwisePairGradient)]
     numbers, grads = (bench.numbers(values) for values in (x, dy))
-    y, dw = bench.numbers(np.full((rows[1], channels), np.nan)), bench.numbers(np.zeros((5, channels)))
+    y, dw = bench.numbers(np.full((rows[1], channels), np.nan)), bench.numbers(np.full((5, channels), np.nan))
     weights = bench.numbers(weight)
     addresses, kept = laid_out(rules, rows[1])
     library = build(kernels, bench.target)
-    for part in ((1, 2), (0, 1)):
+    for part in ((2, 5), (0, 2)):
         library.kernel(kernels[0].name)(
             numbers.first, weights.first, None, y.first, addresses.ctypes.data, None, *part, 0, 1
         )

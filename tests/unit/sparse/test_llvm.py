@@ -15,6 +15,7 @@ SPECS = {
     "pointwise": {"kernel": 1, "kind": "submanifold"},
 }
 CHANNELS = [(4, 16, 1), (16, 16, 1), (20, 33, 1), (64, 64, 2), (32, 128, 4), (3, 1, 1), (20, 20, 20), (144, 144, 144)]
+CHANNELS += [(40, 24, 8), (24, 36, 12), (20, 60, 20), (60, 20, 20)]  # groups that fill no vector
 
 
 def sites(size=(12, 20, 24), share=0.25):
@@ -41,6 +42,19 @@ def test_values_and_gradients_are_those_of_matrix_products_in_float64(spec, in_c
         assert (one - other).abs().max() <= 1e-5 * other.abs().max()
 
 
+@pytest.mark.parametrize(("dtype", "share"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)])
+def test_half_precision_is_summed_in_float32_and_rounded_once(dtype, share):
+    pairs, x, weight, grad = drawn("strided", 20, 33, 1)
+    halves = [tensor.detach().to(dtype).requires_grad_() for tensor in (x, weight)]
+    wide = [tensor.detach().double().requires_grad_() for tensor in halves]
+    y, exact = (sparse.conv(*leaves, None, pairs, e) for leaves, e in ((halves, "llvm"), (wide, "gather_gemm_scatter")))
+    ours = torch.autograd.grad(y, halves, grad.to(dtype))
+    theirs = torch.autograd.grad(exact, wide, grad.to(dtype).double())
+    for one, other in zip((y, *ours), (exact, *theirs), strict=True):
+        assert one.dtype == dtype
+        assert ((one - other).abs() <= share * other.abs() + 1e-5 * other.abs().max()).all()
+
+
 @pytest.mark.parametrize("channels", [(32, 48, 1), (144, 144, 144)])
 def test_results_are_the_same_bit_for_bit_for_any_number_of_threads(channels):
     pairs, x, weight, grad = drawn("submanifold", *channels)
@@ -54,12 +68,9 @@ def test_results_are_the_same_bit_for_bit_for_any_number_of_threads(channels):
         assert all(torch.equal(one, other) for one, other in zip(found[0], others, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("dtype", "groups", "part"), [(torch.float64, 1, "float32 only"), (torch.float32, 16, "do not fill a vector")]
-)
-def test_what_it_cannot_do_is_left_to_the_next_engine(dtype, groups, part):
+def test_what_it_cannot_do_is_left_to_the_next_engine():
     pairs = kernel_map(sites(), SparseSpec.of((12, 20, 24), 3, kind="submanifold"))
-    x, weight = torch.randn(len(pairs.inputs), 32, dtype=dtype), torch.randn(32, 3, 3, 3, 32 // groups, dtype=dtype)
-    with pytest.raises(Unsupported, match=part):
+    x, weight = (torch.randn(n, *k, 32, dtype=torch.float64) for n, k in ((len(pairs.inputs), ()), (32, (3, 3, 3))))
+    with pytest.raises(Unsupported, match="float32 only"):
         sparse.conv(x, weight, None, pairs, "llvm")
     assert sparse.conv(x, weight, None, pairs).shape == (len(pairs.outputs), 32)

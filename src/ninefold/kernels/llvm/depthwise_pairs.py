@@ -1,6 +1,6 @@
 """Sums over pairs of rows where every channel is convolved by itself: a vector of channels per pair and step.
 
-The tables, blocks and grids are those of `pairs`; the weight is a row per offset in place of a matrix.
+The tables and bins are those of `pairs`; the weight is a row per offset in place of a matrix.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 from ninefold.errors import InvalidSpec
-from ninefold.kernels.llvm.pair_table import BLOCK
+from ninefold.kernels.llvm.pair_table import BIN
 from ninefold.kernels.llvm.pairs import Pairs
 from ninefold.kernels.llvm.text import INT, POINTER, Function
 
@@ -57,7 +57,7 @@ class _Depthwise(Pairs):
 class DepthwisePairSum(_Depthwise):
     """y[o] = sum over offsets k and pairs (i, o) of k of  x[i] * w[k], channel by channel.
 
-    x and y have rows of `out_channels` numbers, w is [offset][channel]. The grid is (blocks of `BLOCK` output rows, 1).
+    x and y have rows of `out_channels` numbers, w is [offset][channel]. The grid is (bins of output rows, 1).
     """
 
     def functions(self, target: Target) -> list[Function]:
@@ -74,15 +74,14 @@ class DepthwisePairSum(_Depthwise):
             for v in range(self._vectors):
                 f.store(f.zero(), y, v * f.lanes)
 
-        def offset(k: Value, block: Value) -> None:
-            self._run(f, k, block, [f["x"], f.at(f["weight"], f.mul(k, self.out_channels)), f["y"]])
+        def offset(k: Value, bins: tuple[Value, Number]) -> None:
+            self._run(f, k, bins, [f["x"], f.at(f["weight"], f.mul(k, self.out_channels)), f["y"]])
 
-        def block(a: Value, _: list[Value]) -> None:
-            first = f.mul(a, BLOCK)
-            f.loop(first, f.minimum(f.add(first, BLOCK), rows), emptied)
-            f.loop(0, offsets, lambda k, _: offset(k, a))
+        def block(bins: tuple[Value, Number]) -> None:
+            f.loop(f.mul(bins[0], BIN), f.minimum(f.mul(bins[1], BIN), rows), emptied)
+            f.loop(0, offsets, lambda k, _: offset(k, bins))
 
-        f.loop(f["a0"], f["a1"], block)
+        self._walk(f, (f["a0"], f["a1"]), block)
         return f
 
     def _products(self, target: Target) -> Function:
@@ -102,10 +101,10 @@ class DepthwisePairSum(_Depthwise):
 @final
 @dataclass(frozen=True)
 class DepthwisePairGradient(_Depthwise):
-    """dw[k] += sum over pairs (i, o) of k of  x[i] * dy[o], channel by channel.
+    """dw[k] = sum over pairs (i, o) of k of  x[i] * dy[o], channel by channel.
 
-    It is called with x, with dy as the weight, and with y for dw, [offset][channel], which it adds to. The grid is
-    (offsets, 1); the rows in the table are those of dy.
+    It is called with x, with dy as the weight, and with y for dw, [offset][channel]. The grid is (offsets, 1);
+    the rows in the table are those of dy.
     """
 
     def functions(self, target: Target) -> list[Function]:
@@ -115,12 +114,20 @@ class DepthwisePairGradient(_Depthwise):
 
     def _entry(self, target: Target) -> Function:
         f = Function.entry(self.name, target)
-        blocks = f.div(f.add(f.integer(f["residual"], 0), BLOCK - 1), BLOCK)
+        bins = f.div(f.add(f.integer(f["residual"], 0), BIN - 1), BIN)
 
-        def offset(k: Value, block: Value) -> None:
-            self._run(f, k, block, [f["x"], f["weight"], f.at(f["y"], f.mul(k, self.out_channels))])
+        def gradient(k: Value) -> Value:
+            return f.at(f["y"], f.mul(k, self.out_channels))
 
-        f.loop(0, blocks, lambda b, _: f.loop(f["a0"], f["a1"], lambda k, _: offset(k, b)))
+        def emptied(k: Value) -> None:
+            for v in range(self._vectors):
+                f.store(f.zero(), gradient(k), v * f.lanes)
+
+        def added(k: Value, some: tuple[Value, Number]) -> None:
+            self._run(f, k, some, [f["x"], f["weight"], gradient(k)])
+
+        f.loop(f["a0"], f["a1"], lambda k, _: emptied(k))
+        self._walk(f, (0, bins), lambda some: f.loop(f["a0"], f["a1"], lambda k, _: added(k, some)) and None)
         return f
 
     def _products(self, target: Target) -> Function:

@@ -1,8 +1,8 @@
-"""The table that the kernels of `pairs` read: which pairs fall to which block of output rows, per offset.
+"""The table that the kernels of `pairs` read: which pairs fall to which bin of output rows, per offset.
 
     rows, offsets, then for every offset three addresses: its input rows, its output rows, its bounds
 
-all numbers int64, all lists int32; bound b of an offset is its first pair whose output row lies in block b or behind.
+all numbers int64, all lists int32; bound b of an offset is its first pair whose output row lies in bin b or behind.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from ninefold.kernels.llvm.site_lists import Int32, Int64
 
-BLOCK: Final = 1024  # rows: enough pairs per offset to be worth its weights, and few enough to stay near
+BIN: Final = 256  # rows: the least that a thread takes at once
 
 _BOUNDS: Final = """
-; bounds[list][edge] = how many rows of a list are less than edge * block; every list increases
-define void @block_bounds(ptr %rows, ptr %starts, i64 %lists, i64 %block, i64 %edges, ptr %bounds) nounwind {
+declare i64 @llvm.smin.i64(i64, i64)
+; bounds[list][edge] = how many rows of a list are less than edge * bin; every list increases
+define void @block_bounds(ptr %rows, ptr %starts, i64 %lists, i64 %bin, i64 %edges, ptr %bounds) nounwind {
 entry:
   %some = icmp sgt i64 %lists, 0
   br i1 %some, label %list, label %leave
@@ -43,11 +44,13 @@ list:
 edge:
   %e = phi i64 [ 0, %list ], [ %e_next, %found ]
   %from = phi i64 [ 0, %list ], [ %low, %found ]
-  %wanted = mul i64 %e, %block
+  %wanted = mul i64 %e, %bin
+  %most = add i64 %from, %bin                     ; no row comes twice
+  %last = call i64 @llvm.smin.i64(i64 %most, i64 %count)
   br label %half
 half:                                             ; rows before low are less, rows from high on are not
   %low = phi i64 [ %from, %edge ], [ %low_next, %look ]
-  %high = phi i64 [ %count, %edge ], [ %high_next, %look ]
+  %high = phi i64 [ %last, %edge ], [ %high_next, %look ]
   %open = icmp slt i64 %low, %high
   br i1 %open, label %look, label %found
 look:
@@ -110,7 +113,7 @@ def pair_table(rows: int, sides: tuple[Int32, Int32], starts: Sequence[int], *, 
     if not mirrored:
         return PairTable(_numbers(rows, first), (own,))
     every = np.arange(rows, dtype=np.int32)
-    ends = np.minimum(np.arange(-(-rows // BLOCK) + 1) * BLOCK, rows).astype(np.int32)
+    ends = np.minimum(np.arange(-(-rows // BIN) + 1) * BIN, rows).astype(np.int32)
     middle = np.array([[every.ctypes.data, every.ctypes.data, ends.ctypes.data]], np.int64)
     last, others = _addressed(rows, (sides[1], sides[0]), places)
     return PairTable(_numbers(rows, np.concatenate([first, middle, last[::-1]])), (own, every, ends, others))
@@ -122,9 +125,9 @@ def _numbers(rows: int, addresses: Int64) -> Int64:
 
 def _addressed(rows: int, sides: tuple[Int32, Int32], starts: Int64) -> tuple[Int64, Int32]:
     """Give the three addresses of every list, and its bounds."""
-    lists, edges = len(starts) - 1, -(-rows // BLOCK) + 1
+    lists, edges = len(starts) - 1, -(-rows // BIN) + 1
     bounds = np.empty((lists, edges), np.int32)
-    arguments = sides[1].ctypes.data, starts.ctypes.data, lists, BLOCK, edges, bounds.ctypes.data
+    arguments = sides[1].ctypes.data, starts.ctypes.data, lists, BIN, edges, bounds.ctypes.data
     _block_bounds()(*map(ctypes.c_int64, arguments))
     addresses = np.empty((lists, 3), np.int64)
     addresses[:, 0] = sides[0].ctypes.data + 4 * starts[:-1]

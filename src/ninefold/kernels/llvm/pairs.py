@@ -2,8 +2,8 @@
 
 Rows are features, (N, C) with nothing between them. For every kernel offset there is a list of pairs (input row, output
 row), increasing in both; nothing in a kernel depends on how many rows, offsets or pairs there are. Output rows are cut
-into blocks, and a block goes through all offsets while it stays in a near cache: the blocks are the grid's first axis,
-so every output row is summed up by one thread, always in the same order.
+into bins, and a few bins at a time go through all offsets while they stay in a near cache. Every number of a result is
+summed up by one thread, pair by pair in the order of the lists, however the work is cut.
 
 The lists come as a table in place of the residual: see `pair_table`.
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from ninefold.errors import InvalidSpec
 from ninefold.kernels.llvm.kernel import Kernel
-from ninefold.kernels.llvm.pair_table import BLOCK
+from ninefold.kernels.llvm.pair_table import BIN
 from ninefold.kernels.llvm.text import INT, POINTER, Function
 from ninefold.kernels.llvm.tile import most_pixels, pieces
 
@@ -33,14 +33,17 @@ _MOST_PAIRS: Final = 8
 _MOST_VECTORS: Final = 4
 _HELD_PAIRS: Final = 4  # at once, where the weights stay in registers
 _UNROLLED: Final = 4  # channels per round
+_MANY: Final = 32  # registers from which on four vectors of sums pay
+_MOST_CHANNELS: Final = 16
 _CHUNK: Final = 64  # pairs whose products are summed up in registers
+_BINS: Final = 4  # at a time: enough pairs per offset to be worth its weights, and few enough rows to stay near
 _HEAD: Final = 2  # numbers of a table before its first offset
 _LISTS = ("in_rows", "out_rows", "bounds")
 
 
 @dataclass(frozen=True)
 class Pairs(Kernel):
-    """What all kernels over pairs have: channels, and a walk over blocks of rows and offsets.
+    """What all kernels over pairs have: channels, and a walk over bins of rows and offsets.
 
     Args:
         in_channels: C, numbers in an input row.
@@ -63,7 +66,7 @@ class Pairs(Kernel):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Refuse to answer: the grid is (blocks or offsets, 1), and follows from the rows."""
+        """Refuse to answer: the grid is one of bins or offsets, and follows from the rows."""
         raise TypeError(f"the grid of {type(self).__name__} follows from the table, not from the kernel")
 
     def _check(self, target: Target) -> None:
@@ -84,12 +87,16 @@ class Pairs(Kernel):
     def _some(self) -> str:
         """Name the function that a run of pairs is handed to."""
 
-    def _run(self, f: Function, offset: Number, block: Number, others: Sequence[Value]) -> None:
-        """Hand the pairs of an offset in a block to `_some`, with what else it takes."""
+    def _walk(self, f: Function, bins: tuple[Number, Number], visit: Callable[[tuple[Value, Number]], None]) -> None:
+        """Visit some bins at a time, as (first, the one behind the last)."""
+        f.loop(*bins, lambda b, _: visit((b, f.minimum(f.add(b, _BINS), bins[1]))), step=_BINS)
+
+    def _run(self, f: Function, offset: Number, bins: tuple[Number, Number], others: Sequence[Value]) -> None:
+        """Hand the pairs of an offset in some bins to `_some`, with what else it takes."""
         lists = f.at(f["residual"], f.add(f.mul(offset, 2 * len(_LISTS)), 2 * _HEAD))
         in_rows, out_rows, bounds = (f.address(lists, i) for i in range(len(_LISTS)))
-        first = f.index(bounds, block)
-        count = f.sub(f.index(bounds, f.add(block, 1)), first)
+        first = f.index(bounds, bins[0])
+        count = f.sub(f.index(bounds, bins[1]), first)
         f.call(self._some, [*others, f.at(in_rows, first), f.at(out_rows, first), count])
 
 
@@ -98,7 +105,7 @@ class Pairs(Kernel):
 class PairSum(Pairs):
     """y[o] = epilogue(sum over offsets k and pairs (i, o) of k of  x[i] @ w[k]).
 
-    The grid is (blocks of `BLOCK` output rows, 1).
+    The grid is (bins of output rows, 1).
 
     Args:
         epilogue: without a residual; a bias is what every sum begins with.
@@ -135,15 +142,14 @@ class PairSum(Pairs):
         f = Function.entry(self.name, target)
         rows, offsets = f.integer(f["residual"], 0), f.integer(f["residual"], 1)
 
-        def block(a: Value, _: list[Value]) -> None:
-            first = f.mul(a, BLOCK)
-            last = f.minimum(f.add(first, BLOCK), rows)
+        def block(bins: tuple[Value, Number]) -> None:
+            first, last = f.mul(bins[0], BIN), f.minimum(f.mul(bins[1], BIN), rows)
             self._each(f, first, last, lambda _, v: self._start(f, v * f.lanes))
-            f.loop(0, offsets, lambda k, _: self._run(f, k, a, [f["x"], self._weight(f, k), f["y"]]))
+            f.loop(0, offsets, lambda k, _: self._run(f, k, bins, [f["x"], self._weight(f, k), f["y"]]))
             if self.scaled or self.epilogue.activation != "none":
                 self._each(f, first, last, lambda y, v: self._finished(f, f.load(y, v * f.lanes), v * f.lanes))
 
-        f.loop(f["a0"], f["a1"], block)
+        self._walk(f, (f["a0"], f["a1"]), block)
         return f
 
     def _start(self, f: Function, column: int) -> Value:
@@ -249,11 +255,15 @@ class PairSum(Pairs):
 @final
 @dataclass(frozen=True)
 class PairGradient(Pairs):
-    """dw[k, c] += sum over pairs (i, o) of k of  x[i, c] * dy[o].
+    """dw[k, c] = sum over pairs (i, o) of k of  x[i, c] * dy[o].
 
-    It is called with x, with dy as the weight, and with y for dw, [offset][channel][lane of the output row], which it
-    adds to. The grid is (offsets, 1); the rows in the table are those of dy.
+    It is called with x, with dy as the weight, and with y for dw, [offset][channel][lane of the output row]. The grid
+    is (offsets, `runs` of channels); the rows in the table are those of dy.
     """
+
+    def runs(self, target: Target) -> int:
+        """Count the runs that the channels of x are cut into: a run's sums stay in registers."""
+        return -(-self.in_channels // self._channels(target))
 
     def functions(self, target: Target) -> list[Function]:
         """Write the entry, and what adds a run of pairs."""
@@ -264,25 +274,38 @@ class PairGradient(Pairs):
     def _some(self) -> str:
         return f"{self.name}_products"
 
+    def _panel(self, target: Target) -> int:
+        return min(self._vectors, 2 if target.registers < _MANY else _MOST_VECTORS)
+
+    def _channels(self, target: Target) -> int:
+        most = min(self.in_channels, most_pixels(self._panel(target), target), _MOST_CHANNELS)
+        return -(-self.in_channels // -(-self.in_channels // most))
+
     def _entry(self, target: Target) -> Function:
         f = Function.entry(self.name, target)
-        blocks = f.div(f.add(f.integer(f["residual"], 0), BLOCK - 1), BLOCK)
-        size = self.in_channels * self.out_channels
+        bins = f.div(f.add(f.integer(f["residual"], 0), BIN - 1), BIN)
+        size = self._channels(target)
+        first, last = f.mul(f["b0"], size), f.minimum(f.mul(f["b1"], size), self.in_channels)
 
-        def offset(k: Value, block: Value) -> None:
-            self._run(f, k, block, [f["x"], f["weight"], f.at(f["y"], f.mul(k, size))])
+        def gradient(k: Value) -> Value:
+            return f.at(f["y"], f.mul(k, self.in_channels * self.out_channels))
 
-        def block(b: Value, _: list[Value]) -> None:
-            f.loop(f["a0"], f["a1"], lambda k, _: offset(k, b))
+        def emptied(k: Value) -> None:
+            start, stop = (f.mul(channel, self.out_channels) for channel in (first, last))
+            f.loop(start, stop, lambda place, _: f.store(f.zero(), gradient(k), place), step=f.lanes)
 
-        f.loop(0, blocks, block)
+        def added(k: Value, some: tuple[Value, Number]) -> None:
+            self._run(f, k, some, [f["x"], f["weight"], gradient(k), f["b0"], f["b1"]])
+
+        f.loop(f["a0"], f["a1"], lambda k, _: emptied(k))
+        self._walk(f, (0, bins), lambda some: f.loop(f["a0"], f["a1"], lambda k, _: added(k, some)) and None)
         return f
 
     def _products(self, target: Target) -> Function:
-        names = ("x", "dy", "dw", "in_rows", "out_rows")
-        f = Function(self._some, [*((POINTER, n) for n in names), (INT, "count")], target, internal=True)
-        vectors = min(self._vectors, _MOST_VECTORS, 2 if target.registers < 32 else _MOST_VECTORS)
-        channels = min(self.in_channels, most_pixels(vectors, target), 16)
+        names, integers = ("x", "dy", "dw", "b0", "b1", "in_rows", "out_rows", "count"), ("b0", "b1", "count")
+        arguments = [(INT if name in integers else POINTER, name) for name in names]
+        f = Function(self._some, arguments, target, internal=True)
+        vectors, channels = self._panel(target), self._channels(target)
 
         def chunk(start: Value, _: list[Value]) -> None:
             stop, first = f.minimum(f.add(start, _CHUNK), f["count"]), 0
@@ -295,17 +318,18 @@ class PairGradient(Pairs):
         return f
 
     def _columns(self, f: Function, run: tuple[Value, Number], panel: tuple[int, int], channels: int) -> None:
-        first = 0
-        for count, times in pieces(self.in_channels, channels):
+        """Add the runs of channels b0 ... b1 - 1; the last one of all may be shorter."""
+        whole, rest = divmod(self.in_channels, channels)
 
-            def some(number: Number, _: list[Value], count: int = count, first: int = first) -> None:
-                self._block(f, run, panel, (f.add(f.mul(number, count), first), count))
+        def some(b: Number, count: int) -> None:
+            self._block(f, run, panel, (f.mul(b, channels), count))
 
-            if times == 1:
-                some(0, [])
-            else:
-                f.loop(0, times, some)
-            first += count * times
+        if (whole, rest) == (1, 0):
+            some(0, channels)
+            return
+        f.loop(f["b0"], f.minimum(f["b1"], whole), lambda b, _: some(b, channels))
+        if rest:
+            f.loop(f.maximum(f["b0"], whole), f["b1"], lambda b, _: some(b, rest))
 
     def _block(
         self, f: Function, run: tuple[Value, Number], panel: tuple[int, int], channels: tuple[Number, int]
@@ -313,11 +337,11 @@ class PairGradient(Pairs):
         """Add one rectangle of dw over a run of pairs."""
         (first, width), (channel, count) = panel, channels
         places = [c * self.out_channels + (first + v) * f.lanes for c in range(count) for v in range(width)]
-        dw = f.at(f["dw"], f.mul(channel, self.out_channels))
+        dw, numbers = f.at(f["dw"], f.mul(channel, self.out_channels)), f.at(f["x"], channel)
 
         def pair(j: Value, carried: list[Value]) -> list[Value]:
             sums = list(carried)
-            x = f.at(f["x"], f.add(f.mul(f.index(f["in_rows"], j), self.in_channels), channel))
+            x = f.at(numbers, f.mul(f.index(f["in_rows"], j), self.in_channels))
             dy = f.at(f["dy"], f.mul(f.index(f["out_rows"], j), self.out_channels))
             grads = [f.load(dy, (first + v) * f.lanes) for v in range(width)]
             for c in range(count):

@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
+from struct import pack_into
 from typing import TYPE_CHECKING, Final, final
 from weakref import WeakValueDictionary
 
@@ -33,6 +34,9 @@ _BEYOND: Final = 2**62  # more chunks than any plan has
 # What is written before every run: through a memoryview, in a tenth of the time that a record of NumPy's takes.
 _OF_RUN: Final = {name: where[1] // 8 for name, where in (RUN.fields or {}).items()}
 _NEXT, _DONE, _THREADS = (_OF_RUN[name] for name in ("next", "done", "threads"))
+_CHUNKS, _SCRATCH, _SCRATCH_BYTES = (_OF_RUN[name] for name in ("chunks", "scratch", "scratch_bytes"))
+_STEP_FORMAT: Final = f"{len(STEP)}q"
+_STOP: Final = (STEP.names or ()).index("stop")
 _X, _X_BYTES = ((STEP.names or ()).index(name) for name in ("x", "x_bytes"))
 
 
@@ -88,7 +92,7 @@ class Plan:
         if not steps or threads < 1:
             raise InvalidInput(f"a plan of {len(steps)} steps for {threads} threads came; wanted at least one of both")
         self.threads = threads
-        self._steps = _rows(steps, threads)
+        self._steps = np.array(_cut(steps, threads), STEP)
         self.scratch = buffer(threads * _scratch(steps))
         self._memory = buffer(RUN.itemsize // 4)
         self._run = self._memory.view(RUN)[0]
@@ -119,6 +123,20 @@ class Plan:
         first = step * len(STEP)
         self._numbers[first + _X], self._numbers[first + _X_BYTES] = x, stride
 
+    def refill(self, steps: Sequence[Step]) -> None:
+        """Let the plan be of other steps, from the next run on; only for the thread that runs it.
+
+        Args:
+            steps: as many as it has.
+        """
+        rows, scratch = _cut(steps, self.threads), _scratch(steps)
+        if self.threads * scratch > len(self.scratch):
+            self.scratch = buffer(self.threads * scratch)
+            self._words[_SCRATCH] = self.scratch.ctypes.data
+        self._words[_SCRATCH_BYTES], self._words[_CHUNKS] = 4 * scratch, rows[-1][_STOP]
+        for step, row in enumerate(rows):
+            pack_into(_STEP_FORMAT, self._numbers, step * STEP.itemsize, *row)
+
     def renew_lock(self) -> None:
         """Forget who held the plan: after a fork, it may have been a thread that does not exist any more."""
         self._lock = threading.Lock()
@@ -136,8 +154,10 @@ class Plan:
         return True
 
 
-def _rows(steps: Sequence[Step], threads: int) -> np.ndarray:
-    rows, start, needs = [], 0, 0
+def _cut(steps: Sequence[Step], threads: int) -> list[tuple[int, ...]]:
+    """Give the record of every step, with its chunks numbered through."""
+    rows: list[tuple[int, ...]] = []
+    start = needs = 0
     for step in steps:
         part = step.chunk or chunk(step.grid, step.pictures, threads)
         a, b = (-(-units // size) for units, size in zip(step.grid, part, strict=True))
@@ -146,7 +166,7 @@ def _rows(steps: Sequence[Step], threads: int) -> np.ndarray:
         addresses = (step.kernel, step.x, step.weight, step.bias, step.y, step.residual)
         rows.append((*addresses, *step.strides, *step.grid, *part, b, a * b, start, stop, needs))
         start = stop
-    return np.array(rows, STEP)
+    return rows
 
 
 def chunk(grid: tuple[int, int], pictures: int, threads: int) -> tuple[int, int]:
