@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from torch import nn
-from torch.nn import functional as F
 
 from ninefold.sparse import SparseSequential, SubMConv
+from ninefold.sparse.norm import add_relu
 
 if TYPE_CHECKING:
     from ninefold.sparse import SparseTensor
@@ -61,9 +61,9 @@ class SparseBasicBlock(nn.Module):
         self.conv2 = SparseSequential(SubMConv(channels, channels, 3, bias=False), norm.layer(channels))
         widens = in_channels != channels
         dense = nn.Linear(in_channels, channels, bias=False)
-        self.shortcut = nn.Sequential(dense, norm.layer(channels)) if widens else nn.Identity()
+        self.shortcut = SparseSequential(dense, norm.layer(channels)) if widens else nn.Identity()
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Give `channels` features at the same sites."""
         y = self.conv2(self.conv1(x))
-        return y.with_features(F.relu(y.features + self.shortcut(x.features)))
+        return y.with_features(add_relu(y.features, self.shortcut(x).features))

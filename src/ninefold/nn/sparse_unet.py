@@ -23,6 +23,7 @@ from ninefold.errors import InvalidInput
 from ninefold.nn.sparse_residual import Norm, SparseBasicBlock, norm_act
 from ninefold.records import Logits
 from ninefold.sparse import InverseConv, SparseConv, SparseSequential, SubMConv
+from ninefold.sparse.fusing import applied, taken_over
 
 if TYPE_CHECKING:
     from ninefold.sparse import KernelMap, SparseTensor
@@ -120,8 +121,11 @@ class _Up(nn.Module):
         self.norm_act = nn.Sequential(norm.layer(channels), nn.ReLU(inplace=True))
 
     def forward(self, x: SparseTensor, earlier: KernelMap, stride: Axes) -> SparseTensor:
+        taken = taken_over(self.conv.bias, self.norm_act)
+        if taken is not None:
+            return self.conv(x, earlier, stride, taken[0])
         y = self.conv(x, earlier, stride)
-        return y.with_features(self.norm_act(y.features))
+        return y.with_features(applied(y.features, self.norm_act)[0])
 
 
 def _blocks(in_channels: int, channels: int, count: int, norm: Norm) -> nn.Sequential:

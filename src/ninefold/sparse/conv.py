@@ -29,6 +29,8 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, pairs: KernelMap, engin
 
         y[o] = bias + sum over offsets k and pairs (i, o) of k of  weight[:, k] @ x[i]
 
+    Under `torch.autocast` the numbers are brought into its dtype first, as torch's own convolutions do.
+
     Args:
         x: (N, C), a row per input site.
         weight: (O, *kernel, C / groups): what its last axis lacks of C says how many groups there are.
@@ -43,6 +45,7 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, pairs: KernelMap, engin
         InvalidInput: when shapes or dtypes do not meet.
         Unsupported: when the named engine cannot do it.
     """
+    x, weight, bias = in_autocast(x, weight, bias)
     groups = _groups(x, weight, pairs)
     chosen = engine_for(Job(x.shape[1], len(weight), groups, x.device, x.dtype), engine)
     y = _Slide.apply(x, weight.flatten(1, -2), pairs, groups, chosen)
@@ -66,8 +69,53 @@ def finished_conv(x: Tensor, weight: Tensor, ending: Ending, pairs: KernelMap) -
     Raises:
         InvalidInput: when shapes or dtypes do not meet.
     """
+    x, weight = in_autocast(x, weight)
     job = Job(x.shape[1], len(weight), _groups(x, weight, pairs), x.device, x.dtype)
     return engine_for(job).finished(x.contiguous(), weight.flatten(1, -2), pairs, ending)
+
+
+@torch.no_grad()
+def conv_gradients(
+    x: Tensor, weight: Tensor, grad: Tensor, pairs: KernelMap, engine: str = "auto"
+) -> tuple[Tensor, Tensor]:
+    """Give the gradients of `conv` for x and weight, where only they are wanted.
+
+    Args:
+        x: (N, C), as in `conv`, and so are weight, pairs and engine.
+        weight: (O, *kernel, C / groups).
+        grad: (M, O), that of the result.
+        pairs: the kernel map, from N to M sites.
+        engine: a name, or "auto".
+
+    Returns:
+        (N, C) and (O, *kernel, C / groups).
+
+    Raises:
+        InvalidInput: when shapes or dtypes do not meet.
+        Unsupported: when the named engine cannot do it.
+    """
+    groups = _groups(x, weight, pairs)
+    chosen = engine_for(Job(x.shape[1], len(weight), groups, x.device, x.dtype), engine)
+    rows = grad.contiguous()
+    dx = chosen.forward(rows, exchanged(weight.flatten(1, -2), groups), pairs.swapped)
+    return dx, chosen.weight_gradient(x.contiguous(), rows, pairs, groups).view(weight.shape)
+
+
+def in_autocast(x: Tensor, *others: Tensor | None) -> Any:
+    """Give tensors in the dtype of `torch.autocast` where that is on for their device; float64 stays.
+
+    Args:
+        x: says which device.
+        others: as many as there are.
+
+    Returns:
+        All of them, x first.
+    """
+    every, device = (x, *others), x.device.type
+    if not torch.is_autocast_enabled(device):
+        return every
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(t if t is None or t.dtype == torch.float64 else t.to(dtype) for t in every)
 
 
 class _Slide(Function):

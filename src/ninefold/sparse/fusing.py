@@ -1,4 +1,4 @@
-"""What a convolution takes over from the layers behind it where no gradient is asked for: batch norm and ReLU."""
+"""What layers do together: a convolution takes over the batch norm and ReLU behind it, batch norm the ReLU."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ninefold.sparse.engine import Ending
+from ninefold.sparse.norm import batch_norm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +31,30 @@ def taken_over(bias: Tensor | None, followers: Iterable[nn.Module]) -> tuple[End
         somebody hooked in between.
     """
     norm, act = (*islice(followers, 2), None, None)[:2]
-    if torch.is_grad_enabled() or not _is_plain(norm, nn.BatchNorm1d):
+    if torch.is_grad_enabled() or not is_plain(norm, nn.BatchNorm1d):
         return None
     folded = _folded(norm, bias)
     if folded is None:
         return None
-    relu = _is_plain(act, nn.ReLU)
+    relu = is_plain(act, nn.ReLU)
     return Ending(*folded, relu), 2 if relu else 1
+
+
+def applied(features: Tensor, layers: Iterable[nn.Module]) -> tuple[Tensor, int]:
+    """Hand features to the first of some layers that know nothing of sites; batch norm does the ReLU behind it at once.
+
+    Args:
+        features: (N, C).
+        layers: at least one.
+
+    Returns:
+        What came out, and how many layers it went through.
+    """
+    norm, act = (*islice(layers, 2), None)[:2]
+    if not is_plain(norm, nn.BatchNorm1d):
+        return norm(features), 1
+    relu = is_plain(act, nn.ReLU)
+    return batch_norm(features, norm, relu=relu), 2 if relu else 1
 
 
 def _folded(norm: nn.BatchNorm1d, bias: Tensor | None) -> tuple[Tensor, Tensor] | None:
@@ -50,6 +68,9 @@ def _folded(norm: nn.BatchNorm1d, bias: Tensor | None) -> tuple[Tensor, Tensor] 
     return factor, shift if norm.bias is None else shift + norm.bias
 
 
-def _is_plain(layer: nn.Module | None, kind: type[nn.Module]) -> bool:
+def is_plain(layer: nn.Module | None, kind: type[nn.Module]) -> bool:
     """Whether a layer does what its class does, and nothing besides."""
-    return type(layer) is kind and not (layer._forward_hooks or layer._forward_pre_hooks)  # noqa: SLF001  # no other door
+    return type(layer) is kind and not any(getattr(layer, hooks) for hooks in _HOOKS)
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")  # torch has no other door

@@ -15,7 +15,8 @@ from torch import nn
 
 from ninefold.errors import InvalidInput
 from ninefold.sparse.conv import conv, finished_conv
-from ninefold.sparse.fusing import taken_over
+from ninefold.sparse.dense import Dense, is_dense
+from ninefold.sparse.fusing import applied, taken_over
 from ninefold.sparse.map import kernel_map
 from ninefold.sparse.pool import global_pool, pool
 from ninefold.sparse.tensor import SparseTensor
@@ -234,17 +235,18 @@ class InverseConv(_Conv):
     ) -> None:
         super().__init__((in_channels, out_channels), per_axis(kernel, dims, "kernel"), groups, bias=bias)
 
-    def forward(self, x: SparseTensor, earlier: KernelMap, stride: Axes) -> SparseTensor:
+    def forward(self, x: SparseTensor, earlier: KernelMap, stride: Axes, ending: Ending | None = None) -> SparseTensor:
         """Go back along a map.
 
         Args:
             x: at the earlier map's output sites.
             earlier: that layer's `map(sites)`.
             stride: of the tensor that the earlier layer read.
+            ending: what is done to every sum instead of adding the bias; without gradients.
         """
         if x.sites is not earlier.outputs:
             raise InvalidInput("the sites are not those that the earlier layer gave; pass what was computed from them")
-        return self._convolved(x, earlier.swapped, stride)
+        return self._convolved(x, earlier.swapped, stride, ending)
 
 
 @final
@@ -307,7 +309,7 @@ class SparseSequential(nn.Sequential):
     """Layers one after the other; those that know nothing of sites, such as batch norm, get the features.
 
     Where no gradients are recorded, a convolution does to its sums at once what a batch norm with fixed statistics, and
-    ReLU behind that, would do.
+    ReLU behind that, would do; else batch norm does ReLU's work at once.
     """
 
     def forward(self, x: SparseTensor) -> Any:
@@ -315,17 +317,18 @@ class SparseSequential(nn.Sequential):
         value: Any = x
         layers, place = list(self), 0
         while place < len(layers):
-            layer = layers[place]
+            layer = Dense(layers[place]) if is_dense(layers[place], value) else layers[place]
             place += 1
-            taken = taken_over(layer.bias, layers[place:]) if isinstance(layer, _Mapped) else None
+            taken = taken_over(layer.bias, layers[place:]) if isinstance(layer, _Mapped | Dense) else None
             if taken is not None:
                 ending, count = taken
                 value, place = layer(value, ending), place + count
             elif isinstance(value, SparseTensor) and not isinstance(layer, _OF_SITES):
-                value = value.with_features(layer(value.features))
+                features, count = applied(value.features, layers[place - 1 :])
+                value, place = value.with_features(features), place - 1 + count
             else:
                 value = layer(value)
         return value
 
 
-_OF_SITES = (_Conv, SparsePool, GlobalPool, SparseSequential)
+_OF_SITES = (_Conv, Dense, SparsePool, GlobalPool, SparseSequential)

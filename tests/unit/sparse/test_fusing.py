@@ -1,7 +1,10 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
+from ninefold.nn import SparseUNet, SparseUNetShape
 from ninefold.sparse import SparseConv, SparseSequential, SparseTensor, SubMConv
 
 
@@ -31,6 +34,13 @@ NETWORKS = {
     "groups": lambda: [SubMConv(4, 32, groups=2), settled(nn.BatchNorm1d(32)), nn.ReLU()],
     "no factors": lambda: [SubMConv(4, 8), settled(nn.BatchNorm1d(8, affine=False)), nn.ReLU()],
     "no statistics": lambda: [SubMConv(4, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.ReLU()],
+    "dense layers": lambda: [
+        nn.Linear(4, 16),
+        nn.Linear(16, 20),
+        settled(nn.BatchNorm1d(20)),
+        nn.ReLU(),
+        nn.Linear(20, 3, bias=False),
+    ],
     "another activation": lambda: [SubMConv(4, 8), settled(nn.BatchNorm1d(8)), nn.LeakyReLU(), SubMConv(8, 4)],
 }
 
@@ -43,6 +53,38 @@ def test_fused_layers_give_what_they_give_one_by_one(network, dtype):
     x = x.with_features(x.features.to(dtype))
     with torch.no_grad():
         torch.testing.assert_close(layers(x).features, one_by_one(layers, x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_in_training_fused_layers_give_what_they_give_one_by_one(network):
+    layers = SparseSequential(*NETWORKS[network]())
+    alone, x, found = deepcopy(layers), drawn(4), []
+    for net, forward in ((layers, lambda x: layers(x).features), (alone, lambda x: one_by_one(alone, x))):
+        y = forward(x)
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+        found.append([y, *(p.grad for p in net.parameters()), *net.buffers()])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
+def test_batch_norm_leaves_a_relu_alone_that_somebody_looks_on():
+    layers, seen = SparseSequential(SubMConv(4, 24), nn.BatchNorm1d(24), nn.ReLU()), []
+    layers[2].register_full_backward_hook(lambda *_: seen.append("relu"))
+    layers[1].register_forward_hook(lambda *_: seen.append("norm"))
+    layers(drawn(4)).features.sum().backward()
+    assert seen == ["norm", "relu"]
+
+
+def test_a_u_net_gives_the_same_whether_gradients_are_recorded_or_not():
+    torch.manual_seed(0)
+    net = SparseUNet(SparseUNetShape((3,), 16, (16, 32, 16, 20), (1,) * 4), 4, 3)
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm1d):
+            settled(layer)
+    x = drawn(4)
+    recorded = net.eval()(x)
+    with torch.no_grad():
+        torch.testing.assert_close(net(x).scores, recorded.scores, rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_is_fused_in_training_or_where_somebody_looks_on():

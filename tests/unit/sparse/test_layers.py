@@ -159,3 +159,21 @@ def test_what_does_not_fit_is_refused():
         layer(x)
     with pytest.raises(UnknownName, match="engine of sparse convolutions"):
         sparse.conv(x.features.float(), layer.weight, None, layer.map(x.sites), "spconv")
+
+
+@pytest.mark.parametrize("grads", [True, False])
+def test_under_autocast_numbers_are_brought_into_its_dtype(grads):
+    torch.manual_seed(0)
+    x = tensor()
+    x = x.with_features(x.features.float())
+    net = sparse.SparseSequential(sparse.SubMConv(4, 32), nn.BatchNorm1d(32), nn.ReLU(), sparse.SparseConv(32, 8))
+    net = net.train(grads)
+    with torch.set_grad_enabled(grads), torch.autocast("cpu", torch.bfloat16):
+        y = net(x)
+    assert y.features.dtype == torch.bfloat16
+    if grads:
+        y.features.float().square().mean().backward()
+        assert all(p.grad.dtype == torch.float32 and p.grad.any() for p in net[3].parameters())
+    with torch.no_grad():
+        wanted = net(x).features
+    torch.testing.assert_close(y.features.float(), wanted, rtol=0.03, atol=0.03)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
+from ninefold.sparse.fusing import applied
 from ninefold.sparse.spconv.errors import Refused
 from ninefold.sparse.spconv.pytorch.core import SparseConvTensor
 
@@ -65,11 +66,15 @@ class SparseSequential(SparseModule):
 
     def forward(self, x: Any) -> Any:
         """Give what the last layer gives."""
-        for module in self._modules.values():
-            if is_spconv_module(module) or not isinstance(x, SparseConvTensor):
-                x = module(x)
+        layers, place = list(self._modules.values()), 0
+        while place < len(layers):
+            rest, count = layers[place:], 1
+            if is_spconv_module(rest[0]) or not isinstance(x, SparseConvTensor):
+                x = rest[0](x)
             elif len(x.indices):
-                x = x.replace_feature(module(x.features))
+                features, count = applied(x.features, rest)
+                x = x.replace_feature(features)
+            place += count
         return x
 
 
