@@ -25,6 +25,7 @@ _MODULES = (
             "modules",
             "ops",
             "pool",
+            "quantization",
             "spatial",
             "tables",
             "utils",

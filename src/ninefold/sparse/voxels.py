@@ -5,6 +5,7 @@ Points are x, y, z; cells are counted along z, y, x, as the grids of sparse tens
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -71,7 +72,7 @@ def voxels(points: Tensor, side: float | Sequence[float], low: Sequence[float] |
     places = _places(points, side, low)
     if low is None:
         places = places - (places.amin(dim=0) if len(places) else 0)
-    return _grouped(places, (places >= 0).all(dim=1))
+    return _grouped(places, (places >= 0).all(dim=1), (2 * _FARTHEST,) * 3)
 
 
 def limited_voxels(
@@ -100,18 +101,33 @@ def limited_voxels(
     if min(most_voxels, most_points) < 1:
         raise InvalidInput(f"most_voxels={most_voxels}, most_points={most_points} came; both must be at least 1")
     low, high = (torch.tensor(corner, dtype=points.dtype, device=points.device) for corner in (box[:3], box[3:]))
-    size = ((high - low) / _sides(side, points)).round().flip(0)
-    places = _places(points[:, :3], side, box[:3])
-    coords, cells = _grouped(places, ((places >= 0) & (places < size)).all(dim=1))
+    size = ((high - low) / _sides(side, points)).round().long().flip(0)
+    coords, cells, turns = first_come(_places(points[:, :3], side, box[:3]), size.tolist(), most_voxels)
+    kept = (cells >= 0) & (turns < most_points)
+    room = points.new_zeros((len(coords), most_points, points.shape[1]))
+    room[cells[kept], turns[kept]] = points[kept]
+    counts = torch.bincount(cells[kept], minlength=len(coords))
+    return LimitedVoxels(room, coords, counts, torch.where(kept, cells, -1))
+
+
+def first_come(places: Tensor, size: Sequence[int], most_voxels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Number the cells of a grid in the order in which points come to them, for as many as there is room.
+
+    Args:
+        places: int64 (P, D), the cell of every point; it may lie outside.
+        size: cells of the grid, D numbers.
+        most_voxels: cells that there is room for.
+
+    Returns:
+        int32 (V, D), the cells; int64 (P,), the row of every point's, -1 where it lies outside or came too late; and
+        int64 (P,), how many points came to the same cell before.
+    """
+    inside = ((places >= 0) & (places < places.new_tensor(size))).all(dim=1)
+    coords, cells = _grouped(places, inside, size)
     order, cells = _by_arrival(cells, len(coords))
     cells = torch.where(cells < most_voxels, cells, -1)
     coords = coords[order[:most_voxels]]
-    nth = _turns(cells, len(coords))
-    kept = (cells >= 0) & (nth < most_points)
-    room = points.new_zeros((len(coords), most_points, points.shape[1]))
-    room[cells[kept], nth[kept]] = points[kept]
-    counts = torch.bincount(cells[kept], minlength=len(coords))
-    return LimitedVoxels(room, coords, counts, torch.where(kept, cells, -1))
+    return coords, cells, _turns(cells, len(coords))
 
 
 def voxel_means(values: Tensor, found: Voxels) -> Tensor:
@@ -166,11 +182,11 @@ def _sides(side: float | Sequence[float], points: Tensor) -> Tensor:
     return sides
 
 
-def _grouped(places: Tensor, inside: Tensor) -> Voxels:
-    z, y, x = places[inside].unbind(1)
-    base = 2 * _FARTHEST  # more than the places on an axis
-    keys, rows = torch.unique((z * base + y) * base + x, return_inverse=True)
-    coords = torch.stack([keys // base**2, keys // base % base, keys % base], dim=1).to(torch.int32)
+def _grouped(places: Tensor, inside: Tensor, size: Sequence[int]) -> Voxels:
+    """Sort the cells of the points that are inside: from 0 up to `size` on every axis."""
+    strides = places.new_tensor([prod(size[axis + 1 :]) for axis in range(len(size))])
+    keys, rows = torch.unique((places[inside] * strides).sum(dim=1), return_inverse=True)
+    coords = (keys[:, None] // strides % places.new_tensor(size)).to(torch.int32)
     cells = torch.full((len(places),), -1, dtype=torch.int64, device=places.device)
     cells[inside] = rows
     return Voxels(coords, cells)

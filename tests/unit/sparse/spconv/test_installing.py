@@ -42,6 +42,7 @@ from spconv.pytorch.core import ImplicitGemmIndiceData, IndiceData, expand_nd, s
 from spconv.pytorch.modules import PrintTensorMeta, SparseSyncBatchNorm, is_sparse_conv, is_spconv_module
 from spconv.pytorch.tables import AddTableMisaligned
 from spconv.pytorch.utils import PointToVoxel, gather_features_by_pc_voxel_id
+import spconv.pytorch.quantization
 import spconv.pytorch.functional, spconv.pytorch.hash, spconv.pytorch.ops, spconv.pytorch.spatial
 assert isinstance(spconv.SubMConv3d(1, 1, 3), spconv.conv.SparseConvolution)
 assert "replace_feature" in SparseConvTensor.__dict__

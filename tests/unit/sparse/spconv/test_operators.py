@@ -1,11 +1,15 @@
 """The operators over pairs and tables, against the layers."""
 
+import copy
+
 import pytest
 import torch
 
+from ninefold.errors import Unsupported
 from ninefold.sparse import spconv
+from ninefold.sparse.conv import conv, conv_gradients
 from ninefold.sparse.spconv.core import Activation
-from ninefold.sparse.spconv.pytorch import functional, ops
+from ninefold.sparse.spconv.pytorch import functional, ops, quantization
 from ninefold.sparse.spconv.pytorch.hash import HashTable
 
 SIZE = [6, 5]
@@ -53,6 +57,32 @@ def test_convolutions_over_pairs_and_tables_are_the_layer(layer):
     torch.testing.assert_close((over_table, *gradients(over_table, leaves)), (y.features, *wanted))
     back = forward, backward, *masks[:4], None, masks[4], -1, layer.subm
     torch.testing.assert_close(ops.implicit_gemm_backward(*leaves, grad, *back), wanted)
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("in_order", [True, False])
+def test_pairs_of_sorted_rows_are_computed_as_layers_compute_them(layer, in_order, monkeypatch):
+    rows = (torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(0)) < 0.4).nonzero().int()
+    x = spconv.SparseConvTensor(torch.randn(len(rows), 3), rows if in_order else rows.flip(0), SIZE, 2)
+    layer, asked = copy.deepcopy(layer).float(), []
+    for compute in (conv, conv_gradients):
+        noted = lambda *of, compute=compute: asked.append(of[-1]) or compute(*of)  # noqa: E731
+        monkeypatch.setattr(ops, compute.__name__, noted)
+    _, pairs, counts = ops.get_indice_pairs(x.indices, 2, SIZE, spconv.ConvAlgo.Native, *geometry(layer))
+    wanted = layer(x).features
+    grad = torch.linspace(-1, 1, wanted.numel()).view_as(wanted)
+    leaves = x.features.requires_grad_(), layer.weight
+    found = ops.indice_conv(*leaves, pairs, counts, len(wanted), bias=layer.bias)
+    torch.testing.assert_close(found, wanted)
+    gradients = ops.indice_conv_backward(*leaves, grad, pairs, counts)
+    torch.testing.assert_close(gradients, torch.autograd.grad(layer(x).features, leaves, grad))
+    assert asked == ["auto" if in_order else "gather_gemm_scatter"] * 2
+
+
+def test_pairs_of_rows_that_are_not_there_are_refused():
+    pairs = torch.tensor([[[0, 2]], [[0, 1]]], dtype=torch.int32)
+    with pytest.raises(ValueError, match="rows 0 to 2 came, and there are 2 rows"):
+        ops.indice_conv(torch.ones(2, 1), torch.ones(1, 1, 1), pairs, torch.tensor([2]), 2)
 
 
 def test_an_inverse_convolution_goes_over_the_pairs_the_other_way():
@@ -106,3 +136,13 @@ def test_a_table_of_keys_finds_numbers_and_misses():
     assert (values.tolist(), missing.tolist()) == ([0, 70, 0, 90], [False, False, True, False])
     assert table.assign_arange_().item() == 4
     assert [part.tolist() for part in table.items()] == [[2, 5, 7, 9], [0, 1, 2, 3], [4]]
+
+
+def test_whoever_asks_for_int8_is_told():
+    x = tensor()
+    with pytest.raises(Unsupported, match="floating point only"):
+        LAYERS["submanifold"](x.replace_feature(x.features.to(torch.int8)))
+    with pytest.raises(Unsupported, match=r"quantization\.prepare_spconv_torch_inference asks for int8"):
+        quantization.prepare_spconv_torch_inference(None)
+    with pytest.raises(Unsupported, match="implicit_gemm with scales"):
+        ops.implicit_gemm(*torch.ones(3, 1, 1), [], [], 1, [], True, True, output_scale=0.5)

@@ -50,6 +50,13 @@ def test_points_that_do_not_fit_are_refused():
         PointToVoxel([1.0, 1.0], [0, 0, 2], 3, 4, 2)
 
 
+@pytest.mark.parametrize("far", [float("nan"), float("inf"), -float("inf"), 1e30, -1e30])
+def test_points_that_are_nowhere_near_are_in_no_voxel(far):
+    voxels = PointToVoxel(**GRID, max_num_voxels=4, max_num_points_per_voxel=2)
+    *_, ids = voxels.generate_voxel_with_id(torch.tensor([[0.5, far, 0.0], [0.5, 0.5, 0.0]]))
+    assert ids.tolist() == [-1, 0]
+
+
 def test_no_points_give_no_voxels():
     voxels = PointToVoxel(**GRID, max_num_voxels=4, max_num_points_per_voxel=2)
     assert [len(part) for part in voxels.generate_voxel_with_id(POINTS[3:4])] == [0, 0, 0, 1]

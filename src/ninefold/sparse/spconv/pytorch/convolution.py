@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ninefold.sparse.conv import conv
+from ninefold.sparse.conv import conv, in_autocast
 from ninefold.sparse.spconv import constants
 from ninefold.sparse.spconv.core import Activation
-from ninefold.sparse.spconv.errors import Refused
+from ninefold.sparse.spconv.errors import Refused, no_int8
 from ninefold.sparse.spconv.pytorch.core import expand_nd
 from ninefold.sparse.spconv.pytorch.geometry import Geometry
 from ninefold.sparse.spconv.pytorch.keys import after, algo_for, before, inverted, mapped
@@ -150,7 +150,10 @@ class SparseConvolution(SparseModule):
 
         Raises:
             InvalidInput: when channels, sites or key do not fit.
+            Unsupported: when the features are int8.
         """
+        if x.is_quantized or x.features.dtype == torch.int8:
+            raise no_int8("a tensor of int8")
         if x.features.shape[1] != self.in_channels:
             raise Refused(f"features of {x.features.shape[1]} channels came to a layer for {self.in_channels}")
         y = self._at_each_row(x) if self.conv1x1 else self._over_pairs(x)
@@ -159,7 +162,7 @@ class SparseConvolution(SparseModule):
         return y.replace_feature(activated(y.features, self.act_type, self.act_alpha))
 
     def _at_each_row(self, x: SparseConvTensor) -> SparseConvTensor:
-        features, weight, bias = _in_one_dtype(x.features, self.weight, self.bias)
+        features, weight, bias = in_autocast(x.features, self.weight, self.bias)
         matrices = weight.reshape(self.groups, self.in_channels // self.groups, self.out_channels // self.groups)
         runs = features.unflatten(1, (self.groups, -1)).transpose(0, 1)  # (G, N, C_in / G)
         products = (runs @ matrices).transpose(0, 1).flatten(1)
@@ -168,13 +171,12 @@ class SparseConvolution(SparseModule):
         return y
 
     def _over_pairs(self, x: SparseConvTensor) -> SparseConvTensor:
-        features, weight, bias = _in_one_dtype(x.features, self.weight, self.bias)
         if self.inverse:
             data = inverted(x, self._geometry, self.indice_key, self.algo)
-            sums = conv(data.goes.by_key(features), weight, bias, data.pairs.swapped)
+            sums = conv(data.goes.by_key(x.features), self.weight, self.bias, data.pairs.swapped)
             return before(x.replace_feature(data.came.as_came(sums)), data)
         data = mapped(x, self._geometry, self.indice_key, self.algo)
-        sums = conv(data.came.by_key(features), weight, bias, data.pairs)
+        sums = conv(data.came.by_key(x.features), self.weight, self.bias, data.pairs)
         if self._counts:
             maximum_value_int_(self.get_buffer(COUNT), len(sums))
         return after(x.replace_feature(data.goes.as_came(sums)), data, self.indice_key)
@@ -196,12 +198,3 @@ class SparseConvolution(SparseModule):
             f"padding={self.padding}, dilation={self.dilation}, output_padding={self.output_padding}, "
             f"groups={self.groups}, bias={self.bias is not None}, algo={self.algo}"
         )
-
-
-def _in_one_dtype(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
-    """Give all tensors in autocast's dtype where that is on."""
-    device = tensors[0].device.type
-    if not torch.is_autocast_enabled(device):
-        return tensors
-    dtype = torch.get_autocast_dtype(device)
-    return tuple(None if tensor is None else tensor.to(dtype) for tensor in tensors)

@@ -1,7 +1,7 @@
 """spconv's operators over pairs and tables as tensors; see `pairs` for both forms.
 
-Layers compute over kernel maps. These are for code that calls the operators by name; all of them have gradients, so
-that those called `backward` only ask for them. Arguments that steer CUDA kernels are taken and not needed.
+Layers compute over kernel maps. These are for code that calls the operators by name; all of them have gradients too.
+Arguments that steer CUDA kernels are taken and not needed.
 """
 # ruff: noqa: ARG001  # the arguments are upstream's
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
-from ninefold.sparse.conv import conv
+from ninefold.sparse.conv import conv, conv_gradients
 from ninefold.sparse.pool import pool
 from ninefold.sparse.spconv.core import Activation, ConvAlgo
-from ninefold.sparse.spconv.errors import Refused
+from ninefold.sparse.spconv.errors import Refused, no_int8
 from ninefold.sparse.spconv.pytorch.core import SparseConvTensor
 from ninefold.sparse.spconv.pytorch.geometry import Geometry
 from ninefold.sparse.spconv.pytorch.keys import found
 from ninefold.sparse.spconv.pytorch.max_pool import max_pool
-from ninefold.sparse.spconv.pytorch.pairs import map_of_padded, map_of_table
+from ninefold.sparse.spconv.pytorch.pairs import increases, map_of_padded, map_of_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,8 +159,9 @@ def indice_conv_backward(
     timer: Any = None,
 ) -> tuple[Tensor, ...]:
     """Give the gradients of `indice_conv` for features and filters."""
-    pairs = indice_pairs, indice_pair_num, len(out_bp), inverse
-    return _gradients(lambda x, weight: indice_conv(x, weight, *pairs), (features, filters), out_bp)
+    written = indice_pairs.flip(0) if inverse else indice_pairs
+    pairs = map_of_padded(written, indice_pair_num, (len(features), len(out_bp)), filters.shape[1:-1])
+    return conv_gradients(features, filters, out_bp, pairs, _engine(pairs))
 
 
 def implicit_gemm(
@@ -189,7 +190,12 @@ def implicit_gemm(
 
     Returns:
         (num_activate_out, O), and None and -1 where the masks and their width would be.
+
+    Raises:
+        Unsupported: when it is asked for int8: by a scale, or by its dtype.
     """
+    if scale is not None or output_scale != 1 or output_dtype in (torch.int8, torch.qint8):
+        raise no_int8("implicit_gemm with scales, or with output_dtype=torch.int8,")
     pairs = map_of_table(pair_fwd, len(features), filters.shape[1:-1])
     y = _summed(features, filters, bias, pairs, Activation.None_, 0.0)
     return activated(y if output_add is None else y + output_add, act_type, act_alpha), None, -1
@@ -214,7 +220,7 @@ def implicit_gemm_backward(
 ) -> tuple[Tensor, ...]:
     """Give the gradients of `implicit_gemm` for features and filters."""
     pairs = map_of_table(pair_fwd, len(features), filters.shape[1:-1])
-    return _gradients(lambda x, weight: conv(x, weight, None, pairs, _ENGINE), (features, filters), out_bp)
+    return conv_gradients(features, filters, out_bp, pairs, _engine(pairs))
 
 
 def indice_maxpool(features: Tensor, indice_pairs: Tensor, indice_pair_num: Tensor, num_activate_out: int) -> Tensor:
@@ -228,7 +234,7 @@ def indice_maxpool_backward(
 ) -> Tensor:
     """Give the gradient of `indice_maxpool` for features."""
     pooled = lambda x: indice_maxpool(x, indice_pairs, indice_pair_num, len(out_bp))  # noqa: E731
-    return _gradients(pooled, (features,), out_bp)[0]
+    return _gradient(pooled, features, out_bp)
 
 
 def indice_maxpool_implicit_gemm(features: Tensor, indice_pairs: Tensor, num_activate_out: int) -> Tensor:
@@ -241,7 +247,7 @@ def indice_maxpool_implicit_gemm_backward(
 ) -> Tensor:
     """Give the gradient of `indice_maxpool_implicit_gemm`, over the backward table."""
     pairs = map_of_table(indice_pairs, len(out_bp), indice_pairs.shape[:1]).swapped
-    return _gradients(lambda x: max_pool(x, pairs), (features,), out_bp)[0]
+    return _gradient(lambda x: max_pool(x, pairs), features, out_bp)
 
 
 def indice_avgpool_implicit_gemm(
@@ -289,20 +295,22 @@ def activated(y: Tensor, act_type: Activation, alpha: float) -> Tensor:
     return F.leaky_relu(y, alpha) if act_type == Activation.LeakyReLU else y
 
 
-_ENGINE = "gather_gemm_scatter"  # the one that takes rows in any order
+def _engine(pairs: KernelMap) -> str:
+    """Name the engine for pairs: all can take sorted rows, one those in any order."""
+    return "auto" if increases(pairs) else "gather_gemm_scatter"
 
 
 def _summed(
     x: Tensor, weight: Tensor, bias: Tensor | None, pairs: KernelMap, act_type: Activation, alpha: float
 ) -> Tensor:
-    return activated(conv(x, weight, bias, pairs, _ENGINE), act_type, alpha)
+    return activated(conv(x, weight, bias, pairs, _engine(pairs)), act_type, alpha)
 
 
-def _gradients(compute: Callable[..., Tensor], tensors: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor, ...]:
-    leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+def _gradient(compute: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor) -> Tensor:
+    leaf = x.detach().requires_grad_()
     with torch.enable_grad():
-        y = compute(*leaves)
-    return torch.autograd.grad(y, leaves, grad)
+        y = compute(leaf)
+    return torch.autograd.grad(y, leaf, grad)[0]
 
 
 def _found(

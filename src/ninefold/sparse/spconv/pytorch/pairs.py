@@ -13,6 +13,7 @@ import torch
 
 from ninefold.sparse.map import KernelMap
 from ninefold.sparse.sites import Sites
+from ninefold.sparse.spconv.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +55,7 @@ def tabled(pairs: KernelMap, came: Placed, goes: Placed) -> Tensor:
 
 
 def map_of_padded(written: Tensor, counts: Tensor, rows: tuple[int, int], kernel: Sequence[int]) -> KernelMap:
-    """Read pairs and counts; engines that want sorted rows cannot take the map.
+    """Read pairs and counts.
 
     Args:
         written: int32 (2, K, N).
@@ -83,9 +84,24 @@ def _map(both: list[Tensor], rows: tuple[int, int], kernel: Sequence[int]) -> Ke
     starts = [0]
     for pair in both:
         starts.append(starts[-1] + pair.shape[1])
-    in_rows, out_rows = torch.cat(both, dim=1)
+    in_rows, out_rows = torch.cat(both, dim=1).to(torch.int32)
+    for side, lines in zip((in_rows, out_rows), rows, strict=True):
+        if len(side) and not 0 <= int(side.min()) <= int(side.max()) < lines:
+            raise Refused(f"pairs of rows {int(side.min())} to {int(side.max())} came, and there are {lines} rows")
     inputs, outputs = (_somewhere(count, in_rows.device) for count in rows)
     return KernelMap(inputs, outputs, tuple(kernel), in_rows, out_rows, tuple(starts))
+
+
+def increases(pairs: KernelMap) -> bool:
+    """Say whether the rows on both sides increase under every offset, as they do where users' rows are sorted.
+
+    Args:
+        pairs: as read here.
+    """
+    inner = torch.ones(max(len(pairs.in_rows) - 1, 0), dtype=torch.bool, device=pairs.in_rows.device)
+    edges = torch.tensor(pairs.starts, device=inner.device) - 1
+    inner[edges[(edges >= 0) & (edges < len(inner))]] = False  # the next row is another offset's
+    return all(bool((rows[1:] > rows[:-1])[inner].all()) for rows in (pairs.in_rows, pairs.out_rows))
 
 
 def _somewhere(count: int, device: torch.device) -> Sites:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ninefold.sparse.spconv.errors import Refused
+from ninefold.sparse.voxels import first_come
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,36 +68,18 @@ class Voxels:
                 f"points of shape {tuple(points.shape)} and {points.dtype} came; wanted float32 (N, "
                 f"{self.num_point_features})"
             )
-        cells, ids = self._numbered(points)
-        count = len(cells)
+        places = ((points[:, : self.ndim] - self._low) / self._step).floor().flip(1)
+        near = places.nan_to_num(-1.0).clamp(-1, max(self.grid_size)).long()  # what is far is outside, no overflow
+        cells, ids, turns = first_come(near, self.grid_size, self.max_num_voxels)
+        count, kept = len(cells), (ids >= 0) & (turns < self.max_num_points_per_voxel)
         self.indices[:count] = cells
-        ids, order = torch.sort(ids, stable=True)  # dropped points first
-        counts = torch.bincount(ids[ids >= 0], minlength=count)
-        begins = torch.cat([counts.new_zeros(1), counts.cumsum(0)]) + (ids < 0).sum()
-        place = torch.arange(len(ids), device=ids.device) - begins[ids]
-        kept = (ids >= 0) & (place < self.max_num_points_per_voxel)
-        self.num_per_voxel[:count] = counts.clamp(max=self.max_num_points_per_voxel)
+        self.num_per_voxel[:count] = torch.bincount(ids[kept], minlength=count)
         if clear:
             self.voxels.zero_()
-        self.voxels[ids[kept], place[kept]] = points[order[kept]]
+        self.voxels[ids[kept], turns[kept]] = points[kept]
         if mean:
             self._fill_with_means(count)
-        return count, torch.empty_like(ids).scatter_(0, order, ids)
-
-    def _numbered(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Give int32 (V, D) voxels and int64 (N,), each point's number among them or -1."""
-        size = torch.tensor(self.grid_size, device=points.device)
-        cells = ((points[:, : self.ndim] - self._low) / self._step).floor().flip(1)
-        inside = ((cells >= 0) & (cells < size)).all(dim=1)
-        keys = cells[inside].long() @ torch.tensor(self.grid_stride, device=points.device)
-        every, row_of = torch.unique(keys, return_inverse=True)
-        numbers = torch.arange(len(keys), device=points.device)
-        first = numbers.new_zeros(len(every)).scatter_reduce(0, row_of, numbers, "amin", include_self=False)
-        order = first.argsort()
-        rank = torch.empty_like(order).scatter_(0, order, numbers[: len(order)])[row_of]
-        ids = rank.new_full((len(points),), -1)
-        ids[inside] = rank.masked_fill(rank >= self.max_num_voxels, -1)
-        return cells[inside][first[order[: self.max_num_voxels]]].int(), ids
+        return count, ids
 
     def _fill_with_means(self, count: int) -> None:
         voxels, counts = self.voxels[:count], self.num_per_voxel[:count, None]
