@@ -68,6 +68,18 @@ def say(line: str) -> None:
     typer.echo(line, err=True)
 
 
+def short(path: str, length: int = 24) -> str:
+    """Give the end of a module's path that fits into `length`, cut at a dot; "." for the network itself.
+
+    >>> short("backbone.block.branches.0.0")
+    '..block.branches.0.0'
+    """
+    cut = path
+    while len(cut) > length and "." in cut.lstrip("."):
+        cut = ".." + cut.lstrip(".").partition(".")[2]
+    return cut or "."
+
+
 def _print(table: Table) -> None:
     """Fit the lines to a terminal; leave them whole, and plain, for a file or a pipe."""
     from rich.console import Console

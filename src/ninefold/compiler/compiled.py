@@ -195,7 +195,11 @@ def _form_of(tensor: torch.Tensor) -> Hashable:
 
 def _why_not(inputs: tuple[Any, ...]) -> str:
     """Say why kernels cannot take inputs, or ""."""
-    tensors = [leaf for leaf in tree_flatten(inputs)[0] if isinstance(leaf, torch.Tensor)]
+    leaves = tree_flatten(inputs)[0]
+    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    if leaves and not tensors:
+        came = type(leaves[0]).__name__
+        return f"its input is a {came}, and plans take tensors; sparse layers run on kernels of their own"
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return "an input needs gradients"
     if not tensors or tensors[0].dim() == 0 or 0 in tensors[0].shape:

@@ -22,7 +22,7 @@ from ninefold.nn.non_local import NonLocal
 from ninefold.nn.parallel_conv import ParallelConv
 from ninefold.nn.residual import BasicBlock, Bottleneck, ZeroPadShortcut
 from ninefold.nn.separable_conv import SeparableConv2d
-from ninefold.nn.sparse_macs import sparse_macs, sphere
+from ninefold.nn.sparse_macs import SparseLayerRow, sparse_layers, sparse_macs, sphere
 from ninefold.nn.sparse_residual import Norm, SparseBasicBlock, norm_act
 from ninefold.nn.sparse_unet import SparseUNet, SparseUNetShape
 from ninefold.nn.squeeze_excitation import SqueezeExcitation
@@ -54,6 +54,7 @@ __all__ = [
     "ParallelConv",
     "SeparableConv2d",
     "SparseBasicBlock",
+    "SparseLayerRow",
     "SparseUNet",
     "SparseUNetShape",
     "SqueezeExcitation",
@@ -68,6 +69,7 @@ __all__ = [
     "make_divisible",
     "norm_act",
     "row_and_column",
+    "sparse_layers",
     "sparse_macs",
     "sphere",
 ]

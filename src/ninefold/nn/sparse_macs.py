@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
@@ -11,6 +13,8 @@ from ninefold.sparse import InverseConv, SparseConv, SparseConvTranspose, Sparse
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_CONVS: Final = (SubMConv, SparseConv, SparseConvTranspose, InverseConv)
 
 
 def sphere(channels: int, cells: int = 64) -> SparseTensor:
@@ -33,6 +37,64 @@ def sphere(channels: int, cells: int = 64) -> SparseTensor:
     return SparseTensor.of(torch.ones(len(coords), channels), scan, (cells,) * 3, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class SparseLayerRow:
+    """One layer of a network over sparse tensors.
+
+    Args:
+        name: path of the module, as in `network.named_modules()`.
+        kind: the module's class.
+        kernel: of convolutions, per axis; None of others.
+        stride: cells of the first grid per cell of its output's, per axis; None of layers that know features only.
+        sites: rows of its output.
+        channels: of its output.
+        parameters: numbers that it is the first to use.
+        macs: multiply-accumulates on these sites; convolutions and dense layers only.
+    """
+
+    name: str
+    kind: str
+    kernel: tuple[int, ...] | None
+    stride: tuple[int, ...] | None
+    sites: int
+    channels: int
+    parameters: int
+    macs: int
+
+
+def sparse_layers(network: nn.Module, x: SparseTensor) -> list[SparseLayerRow]:
+    """Run a network in evaluation and tell of each layer without further ones inside.
+
+    Args:
+        network: left as it is.
+        x: what it reads.
+
+    Returns:
+        The layers in the order in which they ran, those that give their input back left out.
+    """
+    rows: list[SparseLayerRow] = []
+    seen: set[int] = set()
+
+    def note(name: str, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        fresh = [p for p in layer.parameters() if id(p) not in seen]
+        seen.update(map(id, fresh))
+        is_sparse = isinstance(output, SparseTensor)
+        sites, channels = (output.features if is_sparse else output).shape
+        kernel = layer.kernel if isinstance(layer, _CONVS) else None
+        counts = sites, channels, sum(p.numel() for p in fresh), _products(layer, inputs)
+        rows.append(SparseLayerRow(name, type(layer).__name__, kernel, output.stride if is_sparse else None, *counts))
+
+    leaves = [(name, m) for name, m in network.named_modules() if not any(m.children()) and type(m) is not nn.Identity]
+    hooks = [layer.register_forward_hook(partial(note, name)) for name, layer in leaves]
+    training = network.training
+    with torch.inference_mode():
+        network.eval()(x)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return rows
+
+
 def sparse_macs(network: nn.Module, x: SparseTensor) -> int:
     """Count the multiply-accumulates of convolutions and dense layers: a product per pair, input and output channel.
 
@@ -40,20 +102,7 @@ def sparse_macs(network: nn.Module, x: SparseTensor) -> int:
         network: left as it is.
         x: what it reads.
     """
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[Any, ...], _output: Any) -> None:
-        nonlocal total
-        total += _products(layer, inputs)
-
-    hooks = [layer.register_forward_hook(count) for layer in network.modules()]
-    training = network.training
-    with torch.inference_mode():
-        network.eval()(x)
-    network.train(training)
-    for hook in hooks:
-        hook.remove()
-    return total
+    return sum(row.macs for row in sparse_layers(network, x))
 
 
 def _products(layer: nn.Module, inputs: tuple[Any, ...]) -> int:

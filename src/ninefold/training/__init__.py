@@ -6,11 +6,14 @@ from typing import Any
 from ninefold.training.settings import Settings
 
 _HOME = {
+    "LabelledScan": "labelling",
     "Prediction": "prediction",
     "Report": "report",
     "evaluate": "evaluation",
     "is_main_process": "launch",
+    "label_points": "labelling",
     "predict": "prediction",
+    "reads": "prediction",
     "train": "running",
 }
 

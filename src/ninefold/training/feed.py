@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ninefold.data import GlobalBatches, Pipeline, PointPipeline
-from ninefold.errors import InvalidInput, Unsupported
+from ninefold.errors import InvalidInput
 from ninefold.records import Batch
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def pipeline_for(settings: Settings, card: Card, source: Source | PointSource) -
 
     Raises:
         InvalidInput: when the network reads the other kind, or a size came for scans.
-        Unsupported: when a network over points is asked for in less than 32 bits.
     """
     if card.reads != source.card.holds:
         raise InvalidInput(
@@ -112,8 +111,6 @@ def pipeline_for(settings: Settings, card: Card, source: Source | PointSource) -
         return Pipeline(size, source.channels, source.mean, source.std, settings.augment)
     if settings.size is not None:
         raise InvalidInput(f"size={settings.size} came, and {source.card.name!r} holds points; leave the size out")
-    if settings.precision != "32":
-        raise Unsupported(f"precision={settings.precision!r} came, and {card.name} trains in '32' only; use that")
     return PointPipeline(source.voxel, source.mean, source.std, settings.augment)
 
 

@@ -58,4 +58,5 @@ def model_card(job: Job, epoch: int) -> ModelCard:
         std=tuple(source.std),
         epoch=epoch,
         voxel=pipeline.voxel if of_points else 0.0,
+        features=source.features if of_points else (),
     )

@@ -10,15 +10,18 @@ import torch
 from ninefold import networks, tasks
 from ninefold.compiler import compile  # noqa: A004  # as torch and re call theirs
 from ninefold.data import read_image
+from ninefold.data.points import SCAN_SUFFIXES
 from ninefold.errors import InvalidInput
 from ninefold.records import Sample
 from ninefold.training.folder import MODEL
 from ninefold.training.kernels import say_why_not
-from ninefold.training.weights import load_weights
+from ninefold.training.weights import load_weights, read_card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from ninefold.records import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,18 @@ class Prediction:
 
     path: Path
     classes: list[tuple[str, float]]
+
+
+def reads(run: Path) -> Kind:
+    """Say what the network of a run reads.
+
+    Args:
+        run: the run folder; only its `model.safetensors` is read.
+
+    Raises:
+        RunError: when that file is missing or damaged.
+    """
+    return networks.card(read_card(run / MODEL).network).reads
 
 
 def predict(run: Path, images: Sequence[Path], top: int = 5, *, compiled: bool = False) -> list[Prediction]:
@@ -51,16 +66,17 @@ def predict(run: Path, images: Sequence[Path], top: int = 5, *, compiled: bool =
 
     Raises:
         RunError: when the weights cannot be used.
-        InvalidInput: when `top` is below 1, or the run is not one on pictures.
+        InvalidInput: when `top` is below 1, the run is not one on pictures, or a file is a scan.
         MissingData, CorruptFile: when a picture is not there or cannot be read; the message names it.
     """
     if top < 1:
         raise InvalidInput(f"top={top} came; wanted at least 1")
     network, card = load_weights(run / MODEL)
     if card.voxel:
-        raise InvalidInput(
-            f"{run} labels points, and pictures came; `ninefold evaluate` writes a label for every point"
-        )
+        raise InvalidInput(f"{run} labels points; wanted a run on pictures, or call `label_points`")
+    for path in images:
+        if path.suffix.lower() in SCAN_SUFFIXES:
+            raise InvalidInput(f"{run} classifies pictures, and {path} holds points; wanted picture files")
     network = compile(network) if compiled else network
     task = tasks.get(networks.card(card.network).task)
     pipeline = card.pipeline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from ninefold.errors import InvalidInput, RunError
 from ninefold.storage import write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -33,6 +34,7 @@ class ModelCard:
         std: per channel, in units of 0..1, that a picture is divided by; per feature, that a cell is divided by.
         epoch: after which these weights were kept, from 1.
         voxel: side of a scan's cells in metres; 0 for pictures.
+        features: what is known of a scan's point beside x, y and z; () for pictures.
     """
 
     network: str
@@ -43,6 +45,7 @@ class ModelCard:
     std: tuple[float, ...]
     epoch: int
     voxel: float = 0.0
+    features: tuple[str, ...] = ()
 
     def create(self) -> nn.Module:
         """Build the network with fresh weights."""
@@ -79,21 +82,36 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelCard]:
     Raises:
         RunError: when the file is missing or damaged, or its tensors are not those of the network it names.
     """
+    with _opened(path) as file:
+        card = _card(path, file.metadata() or {})
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a handle, not a dict
+    network = card.create()
+    check_tensors(path, network.state_dict(), tensors)
+    network.load_state_dict(tensors)
+    return network.eval(), card
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read what weights belong to, and not the weights.
+
+    Raises:
+        RunError: when the file is missing or damaged.
+    """
+    with _opened(path) as file:
+        return _card(path, file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise RunError(f"{path} is not there; train first: it is written after the first epoch")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a handle, not a dict
+            yield file
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path} cannot be read as safetensors ({error}); take another copy or train again") from error
-    card = _card(path, metadata)
-    network = card.create()
-    check_tensors(path, network.state_dict(), tensors)
-    network.load_state_dict(tensors)
-    return network.eval(), card
 
 
 def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:

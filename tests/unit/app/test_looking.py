@@ -68,12 +68,6 @@ def test_a_summary_by_stage_adds_the_layers_up(capsys):
     assert lines[-1] == "memory: 1.03 MiB of weights, and up to 0.188 MiB of values at a time"
 
 
-@pytest.mark.parametrize("words", [["summary", "minkunet14"], ["export", "minkunet14", "--out", "m.onnx"]])
-def test_what_needs_a_picture_refuses_a_network_that_reads_points(capsys, words):
-    assert run(words) == 1
-    assert "minkunet14 reads points" in capsys.readouterr().err
-
-
 def test_summary_shows_the_concatenation_before_the_classifier(capsys):
     rows = document(capsys, "summary", "parallel_conv", "--input", "3x224x224")["rows"]
     concat = next(row for row in rows if row["kind"] == "concat")

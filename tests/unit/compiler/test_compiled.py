@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import ninefold
+from ninefold import sparse
 from ninefold.errors import InvalidInput
 from ninefold.records import Logits
 
@@ -114,6 +115,13 @@ def test_what_cannot_be_captured_runs_as_it_is_and_the_plan_says_why(model, x, r
     fast = ninefold.compile(model.eval(), x)
     assert torch.equal(fast(x), model(x))
     assert re.search(reason, fast.plan.table())
+
+
+def test_a_sparse_tensor_goes_to_the_model_itself():
+    model, x = sparse.SubMConv(1, 2), sparse.SparseTensor.from_dense(torch.ones(1, 1, 2, 2, 2))
+    fast = ninefold.compile(model.eval(), x)
+    assert torch.equal(fast(x).features, model(x).features)
+    assert "its input is a SparseTensor" in fast.plan.table()
 
 
 def test_inference_mode_is_as_good_as_no_gradients(small, same):

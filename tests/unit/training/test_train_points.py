@@ -12,7 +12,7 @@ from ninefold.data.points.splits import LazySplit
 from ninefold.data.points.street import CLASSES, Scanner, scan
 from ninefold.errors import InvalidInput, Unsupported
 from ninefold.records import SPLITS
-from ninefold.training import Settings, evaluate, predict, train
+from ninefold.training import Settings, evaluate, train
 from ninefold.training.checkpoint import read_checkpoint
 from ninefold.training.history import read_csv
 from ninefold.training.weights import load_weights
@@ -29,7 +29,7 @@ def few():
             name: LazySplit(range(2 * i, 2 * i + 2), lambda n: scan(n, TINY), keep=True)
             for i, name in enumerate(SPLITS)
         }
-        return PointSource(data.card("lidar-scenes"), CLASSES, channels=4, voxel=0.5, splits=splits)
+        return PointSource(data.card("lidar-scenes"), CLASSES, features=("intensity",), voxel=0.5, splits=splits)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(data.SOURCES, "lidar-scenes", data.SOURCES["lidar-scenes"]._replace(open=opened))
@@ -47,6 +47,13 @@ def test_a_run_learns(finished):
     rows = read_csv(finished[0] / "metrics.csv")
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     assert rows[-1]["epoch"] == 3
+
+
+def test_a_run_in_bfloat16_learns_as_one_in_float32(few, finished, tmp_path):
+    train(replace(few, precision="bf16"), tmp_path / "run", progress="none")
+    losses = [[row["train_loss"] for row in read_csv(run / "metrics.csv")] for run in (tmp_path / "run", finished[0])]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
 
 
 def test_a_report_has_the_figure_of_every_class(finished):
@@ -75,11 +82,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(few, tmp_path):
 def test_weights_know_the_classes_features_and_voxels_of_their_data(finished):
     model, card = load_weights(finished[0] / "model.safetensors")
     assert (model.head.out_features, card.classes, card.in_channels, card.voxel) == (len(CLASSES), CLASSES, 4, 0.5)
+    assert card.features == ("intensity",)
 
 
-def test_pictures_and_compilation_are_refused_by_a_run_on_points(finished, tmp_path):
-    with pytest.raises(InvalidInput, match="labels points"):
-        predict(finished[0], [tmp_path / "a.png"])
+def test_compilation_is_refused_by_a_run_on_points(finished):
     with pytest.raises(Unsupported, match="only networks over pictures"):
         evaluate(finished[0], compiled=True, progress="none")
 
@@ -90,7 +96,6 @@ def test_pictures_and_compilation_are_refused_by_a_run_on_points(finished, tmp_p
         ({"network": "lenet5"}, InvalidInput, "lenet5 reads pictures, and 'lidar-scenes' holds points"),
         ({"data": "digits"}, InvalidInput, "minkunet14 reads points, and 'digits' holds pictures"),
         ({"size": (32, 32)}, InvalidInput, "leave the size out"),
-        ({"precision": "bf16"}, Unsupported, "'32' only"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_written(few, tmp_path, changes, error, said):

@@ -83,7 +83,7 @@ def _write(source: "Source | PointSource", folder: Path, count: int) -> list[Pat
     paths = []
     for i in chosen:
         if source.card.holds == "points":
-            paths.append(_write_scan(split[i], folder))
+            paths.append(_write_scan(split[i], folder, source.features))
         else:
             paths.append(_write_picture(split[i], folder, source.classes))
     return paths
@@ -97,8 +97,8 @@ def _write_picture(sample: "Sample", folder: Path, classes: tuple[str, ...]) -> 
     return path
 
 
-def _write_scan(sample: "PointSample", folder: Path) -> Path:
-    """Write a scan whose points have a colour per class, for any viewer of PLY files."""
+def _write_scan(sample: "PointSample", folder: Path, features: tuple[str, ...]) -> Path:
+    """Write a scan with all that is known of its points, and a colour per class for any viewer of PLY files."""
     import numpy as np
 
     from ninefold.data.points import write_ply
@@ -106,7 +106,8 @@ def _write_scan(sample: "PointSample", folder: Path) -> Path:
     path = folder / f"{_file_name(sample.name)}.ply"
     labels = sample.labels.numpy().astype(np.int32)
     colours = (np.array(_COLOURS, np.uint8)[labels % len(_COLOURS)] * (labels >= 0)[:, None]).T  # unknown: black
-    places = dict(zip(("x", "y", "z"), sample.points.numpy().T, strict=True))
+    known = np.concatenate([sample.points.numpy(), sample.features.numpy()], axis=1).T
+    places = dict(zip(("x", "y", "z", *features), known, strict=True))
     shades = dict(zip(("red", "green", "blue"), colours.astype(np.uint8), strict=True))
     write_ply(path, {**places, **shades, "label": labels})
     return path

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ninefold.app.screen import AsJson, Debug, print_json, print_rows, say
-from ninefold.errors import InvalidInput, Unsupported
+from ninefold.app.screen import AsJson, Debug, print_json, print_rows, say, short
+from ninefold.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ninefold.nn.summary import StageRow, Summary
@@ -26,6 +26,7 @@ def summary(
 
     Each line says kernel, stride, output shape, parameters, multiply-accumulates of one picture (MACs) and how many
     pixels one output value sees. Nothing is computed: shapes run through the network, no numbers.
+    A network over points runs over the voxels that its MACs are counted on; each line says how many there are.
     """
     shape = None if input_ is None else parse_shape(input_)
     import torch
@@ -35,7 +36,12 @@ def summary(
 
     card = networks.card(network)
     if card.reads != "pictures":
-        raise Unsupported(f"a summary follows a picture, and {network} reads {card.reads}; `ninefold models` counts it")
+        if shape is not None:
+            raise InvalidInput(f"--input {input_} came, and {network} reads {card.reads}; leave it out")
+        from ninefold.app.sparse_summary import print_sparse_summary
+
+        print_sparse_summary(card, classes, by=by, as_json=as_json)
+        return
     shape = shape or card.input
     with torch.device("meta"):
         model = networks.create(network, classes=classes, in_channels=shape[0])
@@ -69,7 +75,7 @@ def _print_stages(result: "Summary", stages: "list[StageRow]") -> None:
     titles = ("stage", "layers", "output", "params", "MACs", "sees", "largest output")
     rows = [
         (
-            _short(row.name),
+            short(row.name),
             row.layers,
             _times(row.output_shape),
             row.parameters,
@@ -86,7 +92,7 @@ def _print_layers(result: "Summary") -> None:
     titles = ("layer", "kind", "kernel", "stride", "output", "params", "MACs", "sees")
     rows = [
         (
-            _short(row.name),
+            short(row.name),
             row.kind,
             row.kernel and _times(row.kernel),
             row.stride and _times(row.stride),
@@ -108,18 +114,6 @@ def _print_totals(result: "Summary") -> None:
     typer.echo(f"picture {picture}; largest output of a layer: {result.largest_activation:,} values")
     weights, activations = result.weight_bytes / 2**20, result.activation_bytes / 2**20
     typer.echo(f"memory: {weights:.3g} MiB of weights, and up to {activations:.3g} MiB of values at a time")
-
-
-def _short(path: str, length: int = 24) -> str:
-    """Give the end of a module's path that fits into `length`, cut at a dot; "." for the network itself.
-
-    >>> _short("backbone.block.branches.0.0")
-    '..block.branches.0.0'
-    """
-    cut = path
-    while len(cut) > length and "." in cut.lstrip("."):
-        cut = ".." + cut.lstrip(".").partition(".")[2]
-    return cut or "."
 
 
 def _times(values: tuple[int, ...]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ninefold.records import PointSample
+    from ninefold.sparse import Voxels
 
 _MULTIPLE: Final = 16  # of a grid's size: four halvings leave no cell over
 
@@ -95,7 +96,8 @@ class PointPipeline:
             seeds: one per scan, in [0, 2^63): augment, each scan by its own seed alone. None: do not augment.
 
         Raises:
-            InvalidInput: when there is not one seed per scan, or a scan has another number of features.
+            InvalidInput: when there is not one seed per scan, or a scan has another number of features or a point that
+                lies too far away.
         """
         if seeds is not None and len(seeds) != len(samples):
             raise InvalidInput(f"{len(samples)} scans came with {len(seeds)} seeds; give one seed per scan")
@@ -107,7 +109,7 @@ class PointPipeline:
             known = torch.cat([points, sample.features], dim=1)  # (P, C)
             if known.shape[1] != len(self.mean):
                 raise InvalidInput(f"{sample.name} has {known.shape[1]} features per point; wanted {len(self.mean)}")
-            found = voxels(points, self.voxel)
+            found = self._voxels(points, sample.name)
             features.append((voxel_means(known, found) - mean) / std)
             coords.append(torch.cat([torch.full_like(found.coords[:, :1], i), found.coords], dim=1))
             cells.append(found.cells + before)
@@ -120,6 +122,12 @@ class PointPipeline:
             torch.cat([torch.empty(0, dtype=torch.int64), *(sample.labels for sample in samples)]),
             tuple(sample.name for sample in samples),
         )
+
+    def _voxels(self, points: Tensor, name: str) -> Voxels:
+        try:
+            return voxels(points, self.voxel)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}: {error}") from error
 
     def _augmented(self, points: Tensor, seed: int) -> Tensor:
         key = np.array([seed], np.uint64)

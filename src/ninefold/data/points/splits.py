@@ -78,7 +78,7 @@ class PointSource(Opened[PointSplit]):
     Args:
         card: what is known of it without opening it.
         classes: their names; a label is an index into them.
-        channels: features of a point, x, y and z among them.
+        features: what is known of a point beside x, y and z, such as "intensity".
         voxel: side of the cells that networks see, in metres.
         splits: the scans; none is in two splits.
 
@@ -88,7 +88,12 @@ class PointSource(Opened[PointSplit]):
 
     card: DataCard
     classes: tuple[str, ...]
-    channels: int
+    features: tuple[str, ...]
     voxel: float
     splits: Mapping[SplitName, PointSplit]
     holds: ClassVar[str] = "scans"
+
+    @property
+    def channels(self) -> int:
+        """Features of a point, x, y and z among them."""
+        return 3 + len(self.features)

@@ -41,19 +41,23 @@ def open_lidar_scenes(_data_dir: Path | None = None) -> PointSource:
     """Open the streets; a scan is computed when it is first asked for."""
     from ninefold.data.points.street import CLASSES, Scanner, scan
 
-    return _source(LIDAR_SCENES, CLASSES, 0.2, partial(scan, scanner=Scanner()))
+    return _source(LIDAR_SCENES, CLASSES, ("intensity", 0.2), partial(scan, scanner=Scanner()))
 
 
 def open_indoor_rooms(_data_dir: Path | None = None) -> PointSource:
     """Open the rooms; one is computed when it is first asked for."""
     from ninefold.data.points.room import CLASSES, room
 
-    return _source(INDOOR_ROOMS, CLASSES, 0.1, room)
+    return _source(INDOOR_ROOMS, CLASSES, ("brightness", 0.1), room)
 
 
-def _source(card: DataCard, classes: Sequence[str], voxel: float, make: Callable[[int], PointSample]) -> PointSource:
+def _source(
+    card: DataCard, classes: Sequence[str], facts: tuple[str, float], make: Callable[[int], PointSample]
+) -> PointSource:
+    """Give a source of computed scans; `facts` are the name of a point's fourth feature, and the side of a cell."""
     from ninefold.data.points import PointSource
     from ninefold.data.points.splits import LazySplit
 
     splits: dict[SplitName, PointSplit] = {name: LazySplit(_NUMBERS[name], make, keep=True) for name in SPLITS}
-    return PointSource(card, tuple(classes), channels=4, voxel=voxel, splits=splits)
+    feature, voxel = facts
+    return PointSource(card, tuple(classes), features=(feature,), voxel=voxel, splits=splits)

@@ -75,7 +75,7 @@ def open_semantic_kitti(data_dir: Path) -> PointSource:
         name: LazySplit(_scans(folder, numbers), partial(_read, folder), keep=False)
         for name, numbers in _SEQUENCES.items()
     }
-    return PointSource(CARD, tuple(_CLASSES), channels=4, voxel=0.05, splits=splits)
+    return PointSource(CARD, tuple(_CLASSES), features=("intensity",), voxel=0.05, splits=splits)
 
 
 def _scans(folder: Path, sequences: tuple[int, ...]) -> list[Path]:
