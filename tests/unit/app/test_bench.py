@@ -92,12 +92,25 @@ def test_sparse_convolutions_of_a_scan(capsys, monkeypatch):
     assert capsys.readouterr().out.startswith(f"sphere, {len(shell.coords)} sites; 1 thread, spconv's 1")
 
 
-def test_memory_of_sparse_networks_is_measured_in_processes_of_their_own(capsys, monkeypatch):
-    from ninefold.training.contest import sparse_memory
+def test_memory_of_sparse_cases_is_measured_in_processes_of_their_own(capsys):
+    arguments = ["bench", "sparse", "lidar-crop", "--case", "second, evaluation, maps found", "--rounds", "1"]
+    assert run([*arguments, "--memory", "--json"]) == 0
+    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert row["case"] == "second, evaluation, maps found"
+    assert 1 < row["peak_mib"] < 4096
+    assert row["spconv_peak_mib"] is None
 
-    monkeypatch.setattr(sparse_memory, "_MODES", sparse_memory._MODES[:1])
-    assert run(["bench", "sparse", "lidar-crop", "--only", "maps", "--rounds", "1", "--memory", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert found["case"] == "second, evaluation"
-    assert 1 < found["ours_mib"] < 4096
-    assert found["spconv_mib"] is None
+
+def test_a_scan_without_the_cases_that_were_asked_for_says_so(capsys):
+    assert run(["bench", "sparse", "sphere", "--only", "networks"]) == 0
+    assert "sphere has none of these cases" in capsys.readouterr().err
+
+
+def test_wrong_sums_on_two_threads_are_counted(capsys):
+    pytest.importorskip("spconv", reason="spconv is not installed")
+    assert run(["bench", "race", "lidar-crop", "--calls", "2", "--json"]) == 0
+    ours, theirs = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (ours["contestant"], ours["calls"], ours["other_calls"]) == ("ninefold", 2, 0)
+    assert theirs["contestant"] == "spconv"
+    assert run(["bench", "race", "lidar-crop", "--calls", "1"]) == 0
+    assert "wrong rows at most" in capsys.readouterr().out

@@ -154,6 +154,13 @@ def test_turns_go_round_and_the_first_call_is_not_timed():
     assert all(own.least <= own.median for own in times.values())
 
 
+def test_long_calls_are_called_off_the_clock_once(monkeypatch):
+    monkeypatch.setattr("ninefold.training.contest.rounds._LONG_SECONDS", 1e-12)
+    called = []
+    alternate({"a": lambda: called.append("a")}, 3)
+    assert len(called) == 1 + 3 * CALLS
+
+
 def test_a_turn_begins_when_other_threads_have_stopped():
     ended = []
 

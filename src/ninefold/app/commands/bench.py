@@ -107,37 +107,63 @@ def sparse(
         list[str] | None, typer.Argument(metavar="[SCAN]...", help="lidar-crop, lidar-ring, room, sphere; else all.")
     ] = None,
     only: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Of maps, layers, networks; else all.")] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Only cases with this in their name; may come again.")
+    ] = None,
     against: Annotated[Literal["spconv"] | None, typer.Option(help="The peer; else ours alone.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="That may compute, of ours; spconv has one.")] = 1,
     rounds: Rounds = 4,
-    memory: Annotated[
-        bool, typer.Option("--memory", help="Measure networks' memory, in processes of their own.")
-    ] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Measure memory too, each in a process of its own.")] = False,
     as_json: AsLines = False,
     _debug: Debug = False,
 ) -> None:
-    """Time sparse convolutions: finding pairs, single layers, and networks with their maps found in every call.
+    """Time sparse convolutions: finding pairs, single layers, and networks.
 
-    Ours and spconv are called in turn in this process, and their results compared. The ratio is spconv's median in
-    parts of ours: above 1 we are faster.
+    Layers and networks are timed twice: finding their maps in every call, and with maps that are known. Ours and spconv
+    are called in turn in this process, and their results compared. The ratio is spconv's median in parts of ours: above
+    1 we are faster.
     """
     from ninefold.training.contest.scans import SCANS
-    from ninefold.training.contest.sparse import KINDS, Rules, contest
-    from ninefold.training.contest.sparse_memory import peaks
+    from ninefold.training.contest.sparse import Rules, contest
+    from ninefold.training.contest.sparse_cases import KINDS
+    from ninefold.training.contest.sparse_memory import with_peaks
 
-    rules = Rules(_names(only) or KINDS, against is not None, threads, rounds)
+    rules = Rules(_names(only) or KINDS, tuple(case or ()), against is not None, threads, rounds)
     for name in scans or SCANS:
-        rows = contest(name, rules)
+        rows = (with_peaks(row) if memory else row for row in contest(name, rules))
         if as_json:
             for row in rows:
                 print_line(asdict(row))
         else:
-            _print_sparse(list(rows))
-        for peak in peaks(name, rules) if memory else ():
-            if as_json:
-                print_line(asdict(peak))
-            else:
-                typer.echo(f"{peak.case}, at most: {_mib(peak.ours_mib)}; spconv {_mib(peak.spconv_mib)}")
+            _print_sparse(name, list(rows))
+
+
+@bench.command("race")
+def race(
+    scan: Annotated[str, typer.Argument(metavar="[SCAN]", help="As of `bench sparse`.")] = "lidar-crop",
+    calls: Annotated[int, typer.Option(min=1, help="Of either, on two threads.")] = 20,
+    as_json: AsLines = False,
+    _debug: Debug = False,
+) -> None:
+    """Count wrong sums of sparse convolutions on two threads, ours and spconv's.
+
+    A submanifold convolution, 64 -> 64, is computed once on one thread and then again and again on two. Wrong is a row
+    that differs by more than 1e-5 of the largest value.
+    """
+    from ninefold.training.contest.sparse_race import races
+
+    found = list(races(scan, calls))
+    if as_json:
+        for each in found:
+            print_line(asdict(each))
+        return
+    print_rows(
+        ("contestant", "calls", "not the same bits", "wrong", "wrong rows at most", "error"),
+        [
+            (r.contestant, r.calls, r.other_calls, r.wrong_calls, r.most_wrong_rows, _number(r.max_rel_error))
+            for r in found
+        ],
+    )
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -184,25 +210,36 @@ def _print_layer(rows: "list[Row]") -> None:
     )
 
 
-def _print_sparse(rows: "list[SparseRow]") -> None:
-    first = rows[0]
-    typer.echo(f"{first.scan}, {_count(first.sites, 'site')}; {_count(first.threads, 'thread')}, spconv's 1")
-    print_rows(
-        ("case", "median ms", "least", "spconv", "least", "ratio", "error", "bytes", "spconv"),
-        [
-            (
-                row.case,
-                *map(_number, (row.ours_ms, row.ours_min_ms, row.spconv_ms, row.spconv_min_ms, row.ratio)),
-                _number(row.max_rel_error),
-                *("" if size is None else f"{size:,}" for size in (row.map_bytes, row.spconv_map_bytes)),
-            )
-            for row in rows
-        ],
+def _print_sparse(name: str, rows: "list[SparseRow]") -> None:
+    if not rows:
+        say(f"{name} has none of these cases")
+        return
+    first, peak = rows[0], max(row.fma_peak_gflops for row in rows)
+    typer.echo(
+        f"{name}, {_count(first.sites, 'site')}; {_count(first.threads, 'thread')}, spconv's 1; "
+        f"FMA peak {peak:.0f} GFLOP/s"
     )
+    shown = {
+        "case": [row.case for row in rows],
+        "median ms": [_number(row.ours_ms) for row in rows],
+        "least": [_number(row.ours_min_ms) for row in rows],
+        "spconv": [_number(row.spconv_ms) for row in rows],
+        "its least": [_number(row.spconv_min_ms) for row in rows],
+        "ratio": [_number(row.ratio) for row in rows],
+        "error": [_number(row.max_rel_error) for row in rows],
+        "GFLOP/s": [_number(row.gflops) for row in rows],
+        "its GFLOP/s": [_number(row.spconv_gflops) for row in rows],
+        "map's bytes": ["" if row.map_bytes is None else f"{row.map_bytes:,}" for row in rows],
+        "its bytes": ["" if row.spconv_map_bytes is None else f"{row.spconv_map_bytes:,}" for row in rows],
+        "MiB": [_mib(row.peak_mib) for row in rows],
+        "its MiB": [_mib(row.spconv_peak_mib) for row in rows],
+    }
+    filled = {title: column for title, column in shown.items() if any(column)}
+    print_rows(tuple(filled), zip(*filled.values(), strict=True))
 
 
 def _mib(found: float | str | None) -> str:
-    return f"{found:.0f} MiB" if isinstance(found, float) else found or "did not take part"
+    return f"{found:.0f}" if isinstance(found, float) else found or ""
 
 
 def _count(number: int, what: str) -> str:

@@ -1,63 +1,43 @@
-"""How much memory a sparse network takes at most, each contestant in a process of its own.
+"""How much memory a case of a sparse contest takes at most, each contestant in a process of its own.
 
-    python -m ninefold.training.contest.sparse_memory SCAN NETWORK MODE CONTESTANT THREADS
+    python -m ninefold.training.contest.sparse_memory SCAN CASE CONTESTANT THREADS
 
-prints the bytes: the largest resident memory of two calls, less that of before them.
+prints the bytes: the largest resident memory of two calls, less that of before them. A map that the case knows was
+there before.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from ninefold.errors import NinefoldError
 from ninefold.training.contest.memory import in_own_process, largest_growth
-from ninefold.training.contest.sparse import MODES, NETWORKS, Rules, network_case, scan_of
+from ninefold.training.contest.sparse import scan_of
+from ninefold.training.contest.sparse_cases import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_MODES = (MODES[0], MODES[2])
+    from ninefold.training.contest.sparse import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """Memory of one case.
+def with_peaks(row: Row) -> Row:
+    """Measure the memory of a case, and of spconv's where it took part.
 
     Args:
-        scan: its name.
-        case: network and mode.
-        ours_mib: MiB, or why there are none.
-        spconv_mib: likewise; None where it did not take part.
+        row: how the case went.
     """
-
-    scan: str
-    case: str
-    ours_mib: float | str
-    spconv_mib: float | str | None
+    ours = in_own_process(__name__, (row.scan, row.case, "ours", str(row.threads)))
+    theirs = None if row.spconv_ms is None else in_own_process(__name__, (row.scan, row.case, "spconv", "1"))
+    return replace(row, peak_mib=ours, spconv_peak_mib=theirs)
 
 
-def peaks(name: str, rules: Rules) -> Iterator[Peak]:
-    """Measure all networks of a scan.
-
-    Args:
-        name: of the scan.
-        rules: threads, and whether spconv takes part.
-    """
-    for network in NETWORKS[name]:
-        for mode in _MODES:
-            fixed = (name, network, mode)
-            ours = in_own_process(__name__, (*fixed, "ours", str(rules.threads)))
-            theirs = in_own_process(__name__, (*fixed, "spconv", "1")) if rules.against else None
-            yield Peak(name, f"{network}, {mode}", ours, theirs)
-
-
-def _main(name: str, network: str, mode: str, who: str, threads: str) -> int:
+def _main(scan: str, name: str, who: str, threads: str) -> int:
     torch.set_num_threads(int(threads))
-    case = network_case(scan_of(name), network, mode, Rules(against=who == "spconv"))
+    (entry,) = (entry for entry in entries(scan, scan_of(scan)) if entry.name == name)
+    case = entry.make(who == "spconv")
     call = case.theirs or case.ours
 
     def twice() -> None:
