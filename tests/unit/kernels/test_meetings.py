@@ -93,7 +93,8 @@ def test_sites_between_all_windows_meet_nothing():
 
 
 @pytest.mark.parametrize("kind", ["sparse", "transposed"])
-def test_the_result_is_the_same_for_any_number_of_threads(rng, kind):
+def test_the_result_is_the_same_for_any_number_of_threads(rng, monkeypatch, kind):
+    monkeypatch.setattr("ninefold.kernels.llvm.meetings._THREADED", 1)
     spec = SparseSpec.of((30, 30, 30), 3, stride=2, padding=1, kind=kind)
     coords = drawn(rng, spec.size)
     sites, lists = meetings(coords, spec, threads=1)

@@ -32,7 +32,8 @@ def test_neighbours_are_those_of_the_rulebook(rng, dims, kernel, dilation):
 
 
 @pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 1, 3)])
-def test_neighbours_are_the_same_for_any_number_of_threads(rng, kernel):
+def test_neighbours_are_the_same_for_any_number_of_threads(rng, monkeypatch, kernel):
+    monkeypatch.setattr("ninefold.kernels.llvm.site_lists._THREADED", 1)
     spec = SparseSpec.of((30, 30, 30), kernel, kind="submanifold")
     coords = drawn(rng, spec.size)
     one, several = (neighbours(coords, spec, threads) for threads in (1, 3))

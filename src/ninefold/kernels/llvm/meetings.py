@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _WORD: Final = 64  # bits, each a place on a line or a word of such bits
 _GAP: Final = 16  # words between the memory of two parts, so that threads share no line of cache
-_THREADED: Final = 10_000  # input nodes from which on a second thread is worth waking
+_THREADED: Final = 40_000  # input nodes from which on a second thread is worth waking
 
 _HEADS: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
 

@@ -25,7 +25,7 @@ Int64 = NDArray[np.int64]
 
 _LAST = np.iinfo(np.int64).max
 _DIGIT = 12  # bits that a pass of the sort looks at, at most
-_THREADED = 10_000  # sites from which on a second thread is worth waking
+_THREADED = 40_000  # sites from which on a second thread is worth waking
 
 
 class Keys(NamedTuple):
