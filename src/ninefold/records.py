@@ -1,8 +1,8 @@
 """The few plain things that travel between rooms: their units and formats are stated here, once.
 
 Images are (C, H, W): channels first, row 0 at the top. Points are x, y, z in metres, z upwards; cells of a grid are
-counted along z, y, x, so that the last axis is x. Labels are class indices from 0. Everything here is a value: nothing
-is changed after it is made, and no method computes.
+counted along z, y, x, so that the last axis is x. Potentials of the brain are in volts, rates in hertz. Labels are
+class indices from 0. Everything here is a value: nothing is changed after it is made, and no method computes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 Kind = Literal["pictures", "points"]
@@ -92,6 +94,26 @@ class PointTruth(NamedTuple):
 
     labels: Tensor
     cells: Tensor
+
+
+class Examples(NamedTuple):
+    """Rows for classifiers that see one row at a time, and what must be known to split them honestly.
+
+    Args:
+        values: float64 (N, ...), what is known of every row.
+        labels: int64 (N,), class indices.
+        groups: int64 (N,), what each row was cut from, such as a trial; no two subjects share a group.
+        subjects: int64 (N,), whose it is: an index into `names`.
+        classes: their names; a label is an index into them.
+        names: of the subjects.
+    """
+
+    values: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    subjects: NDArray[np.int64]
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 class Logits(NamedTuple):

@@ -7,6 +7,7 @@ answered by the small classes below: nothing of NumPy and nothing of the file's 
 from __future__ import annotations
 
 import pickle
+import struct
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from ninefold.errors import CorruptFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from io import BytesIO
 
 _CODES = frozenset({"b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"})
@@ -53,6 +55,14 @@ class PickledArray:
         self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
+def _from_buffer(data: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str, *axes: Any) -> PickledArray:
+    array = PickledArray()  # protocol 5 says all of an array at once
+    array.__setstate__((1, shape, dtype, order == "F", data))
+    if order == "K" and axes and array.value is not None:
+        array.value = array.value.transpose(axes[0])
+    return array
+
+
 @final
 class _Dtype:
     def __init__(self, code: str | bytes, *_: Any) -> None:
@@ -83,15 +93,26 @@ class _Latin1:
 class _Reader(pickle._Unpickler):  # noqa: SLF001
     """The unpickler written in Python: the one in C lets four bytes of the file ask for any amount of memory."""
 
-    _names: ClassVar[dict[tuple[str, str], type]] = {
+    _names: ClassVar[dict[tuple[str, str], Callable[..., Any]]] = {
         ("numpy", "ndarray"): PickledArray,
         ("numpy", "dtype"): _Dtype,
         ("numpy.core.multiarray", "_reconstruct"): PickledArray,
         ("numpy._core.multiarray", "_reconstruct"): PickledArray,
+        ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+        ("numpy._core.numeric", "_frombuffer"): _from_buffer,
         ("_codecs", "encode"): _Latin1,
     }
 
-    def find_class(self, module: str, name: str) -> type:
+    def load_bytearray8(self) -> None:
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(self.read(length))  # what is there; the one inherited makes room for what the file promises
+
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = {
+        **pickle._Unpickler.dispatch,  # noqa: SLF001
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
+
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
         if (module, name) not in self._names:
             raise CorruptFile(
                 f"is a pickle that calls {module}.{name}; only arrays and plain values are read, so get the file from "

@@ -24,7 +24,7 @@ class Calls:
         return self.call
 
 
-@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 @pytest.mark.parametrize("dtype", ["u1", "<i8", ">f4", "b1"])
 def test_arrays_are_read_in_either_order(protocol, dtype):
     array = np.arange(6).reshape(2, 3).astype(dtype)
@@ -38,6 +38,12 @@ def test_arrays_as_older_numpy_writes_them_are_read():
     content = pickle.dumps(np.arange(3), 2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     assert b"numpy.core.multiarray" in content
     assert load(content).value.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_arrays_of_exchanged_axes_are_read(protocol):
+    array = np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2)
+    assert load(pickle.dumps(array, protocol)).value.tolist() == array.tolist()
 
 
 def test_plain_values_are_read():
@@ -69,8 +75,9 @@ def test_arrays_of_objects_are_refused():
         load(pickle.dumps(np.array([None]), 2))
 
 
-def test_damage_is_one_sentence():
-    whole = pickle.dumps({"labels": list(range(300)), "data": np.arange(300, dtype=np.uint8)}, 2)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_damage_is_one_sentence(protocol):
+    whole = pickle.dumps({"labels": list(range(300)), "data": np.arange(300, dtype=np.uint8)}, protocol)
     draw = random.Random(0)
     for _ in range(1500):
         content = bytearray(whole[: draw.randrange(len(whole) + 1)] if draw.random() < 0.5 else whole)
@@ -85,3 +92,8 @@ def test_damage_is_one_sentence():
 def test_a_huge_memo_index_asks_for_no_memory():
     with pytest.raises(CorruptFile, match="damaged pickle"):
         load(b"\x80\x02Nr\xff\xff\xff\x7fh\x01.")
+
+
+def test_a_huge_promise_of_bytes_asks_for_no_memory():
+    with pytest.raises(CorruptFile, match="damaged pickle"):
+        load(b"\x80\x05\x96" + (1 << 60).to_bytes(8, "little") + b"few.")
