@@ -1,6 +1,7 @@
 """`ninefold bench`: a line of JSON or a table after every network and layer."""
 
 import json
+from functools import partial
 
 import pytest
 from torch import nn
@@ -114,3 +115,16 @@ def test_wrong_sums_on_two_threads_are_counted(capsys):
     assert theirs["contestant"] == "spconv"
     assert run(["bench", "race", "lidar-crop", "--calls", "1"]) == 0
     assert "wrong rows at most" in capsys.readouterr().out
+
+
+def test_features_of_a_recording_beside_other_ways_to_compute_them(capsys, monkeypatch):
+    from ninefold.training.contest import eeg
+
+    monkeypatch.setattr(eeg, "contest", partial(eeg.contest, seconds=1))
+    assert run(["bench", "eeg", "--trials", "1", "--rounds", "1", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["contestant"] for row in rows] == ["ninefold", "sosfilt", "published", "toolbox"]
+    assert all(row["max_abs_error"] < 1e-9 for row in rows)
+    assert run(["bench", "eeg", "--trials", "1", "--rounds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["ninefold", "sosfilt", "published", "toolbox"]
