@@ -43,7 +43,8 @@ def bare(card, **changes):
 def digits(count, channels, size):
     source = data.open_source("digits")
     samples = [source.split("train")[i] for i in range(count)]
-    return data.Pipeline(size, channels, source.mean, source.std)(samples)
+    batch = data.Pipeline(size, 1, source.mean, source.std)(samples)
+    return batch._replace(images=batch.images.repeat(1, channels, 1, 1))
 
 
 def pictures(card, count=2):

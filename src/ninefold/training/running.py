@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import MissingExtra, Unsupported
 from ninefold.training.folder import CURVES, LAST, go_on, start
+from ninefold.training.interrupts import plain_interrupts
 from ninefold.training.launch import is_main_process, launch, needs_launch
 from ninefold.training.progress import remarks, say, style_here
 from ninefold.training.quiet import quiet
@@ -154,21 +154,17 @@ def _trainer(job: Job, done: int, style: str) -> Trainer:
 
 @contextmanager
 def _interrupts(out: Path, style: str) -> Iterator[None]:
-    """Say how to go on after Ctrl-C or SIGTERM, which Lightning turns into exits with codes of its own."""
-    handler = signal.getsignal(signal.SIGINT)
+    """Say how to go on after Ctrl-C or SIGTERM."""
     sentence = f"stopped; what was finished is kept, go on with: --resume --out {out}"
     try:
-        yield
+        with plain_interrupts():
+            yield
     except (KeyboardInterrupt, SystemExit) as error:
         if is_main_process():
             say(style, sentence)
-        if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(sentence) from None
-        raise SystemExit(128 + signal.SIGTERM) from None
-    finally:
-        # Lightning leaves SIGINT ignored once it has seen one.
-        if handler is not None and signal.getsignal(signal.SIGINT) is not handler:
-            signal.signal(signal.SIGINT, handler)
+        raise
 
 
 def _conclude(job: Job, history: Sequence[Row], style: str) -> Report:
