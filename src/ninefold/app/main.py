@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ninefold import __version__
-from ninefold.app.commands import bench, data, evaluate, export, models, predict, summary, train
+from ninefold.app.commands import baseline, bench, data, eeg, evaluate, export, models, predict, summary, train
 from ninefold.app.failures import FAILED, INTERRUPTED, MISUSED, sentences
 from ninefold.app.screen import say
 
@@ -22,7 +22,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COMMANDS = (train.train, evaluate.evaluate, predict.predict, export.export, models.models, summary.summary, data.data)
+_COMMANDS = (
+    train.train,
+    evaluate.evaluate,
+    predict.predict,
+    export.export,
+    models.models,
+    summary.summary,
+    data.data,
+    baseline.baseline,
+    eeg.eeg,
+)
 for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(bench.bench)

@@ -29,7 +29,7 @@ def draw_curves(path: Path, rows: Sequence[Row], title: str) -> None:
         rows: at least one.
         title: above the picture.
     """
-    sheet = _figure(9.0, 3.6)
+    sheet = new_sheet(9.0, 3.6)
     losses, metric = sheet.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
     name, (top_epoch, top) = figure(rows[0])[0], (best(rows)["epoch"], figure(best(rows))[1])
@@ -48,7 +48,7 @@ def draw_curves(path: Path, rows: Sequence[Row], title: str) -> None:
         axes.grid(visible=True, alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     sheet.suptitle(title, fontsize=11)
-    _save(sheet, path)
+    save_sheet(sheet, path)
 
 
 def draw_confusion(path: Path, counts: Tensor, classes: Sequence[str], title: str) -> None:
@@ -62,7 +62,7 @@ def draw_confusion(path: Path, counts: Tensor, classes: Sequence[str], title: st
     """
     n, few = len(classes), len(classes) <= 20
     side = max(5.2, 2.6 + 0.52 * n) if few else 10.0
-    sheet = _figure(side, side * 0.92)
+    sheet = new_sheet(side, side * 0.92)
     axes = sheet.subplots()
     shares = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
@@ -77,14 +77,15 @@ def draw_confusion(path: Path, counts: Tensor, classes: Sequence[str], title: st
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column].item()), ha="center", va="center", color=colour, fontsize=8)
     sheet.colorbar(image, ax=axes, fraction=0.046, label="share of the true class")
-    _save(sheet, path)
+    save_sheet(sheet, path)
 
 
 def _short(name: str) -> str:
     return name if len(name) <= 16 else name[:15] + "…"
 
 
-def _figure(width: float, height: float) -> Any:
+def new_sheet(width: float, height: float) -> Any:
+    """Give an empty matplotlib figure of so many inches; raises `MissingExtra` without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -94,7 +95,8 @@ def _figure(width: float, height: float) -> Any:
     return sheet
 
 
-def _save(sheet: Any, path: Path) -> None:
+def save_sheet(sheet: Any, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # Class names may be in any script; a letter that the font lacks is drawn as a box.

@@ -11,7 +11,7 @@ import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
 sys.path.insert(0, str(DOCS))
-draw_sparse = __import__("draw_sparse")
+draw_eeg, draw_sparse = map(__import__, ("draw_eeg", "draw_sparse"))
 sys.path.remove(str(DOCS))
 
 PAGES = sorted((DOCS / "learn").glob("*.md"))
@@ -31,3 +31,7 @@ def test_the_examples_of_a_page_give_what_it_prints(page):
 def test_the_picture_of_a_rulebook_is_what_the_reference_finds(name):
     drawn = (DOCS / "learn" / f"sparse-{name}.svg").read_text(encoding="utf-8")
     assert draw_sparse.picture_of(draw_sparse.SPECS[name]) == drawn
+
+
+def test_the_picture_of_the_plane_has_every_electrode_in_its_cell():
+    assert draw_eeg.PLANE.read_text(encoding="utf-8") == draw_eeg.picture()

@@ -25,7 +25,7 @@ def test_the_curves_are_a_picture_of_readable_size(count, tmp_path):
 @pytest.mark.parametrize("classes", [2, 10, 100])
 def test_a_darker_cell_stands_for_a_larger_share(classes, tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(plots, "_save", lambda sheet, _path: figures.append(sheet))
+    monkeypatch.setattr(plots, "save_sheet", lambda sheet, _path: figures.append(sheet))
     counts = torch.eye(classes, dtype=torch.int64) * 9 + 1
     draw_confusion(tmp_path / "confusion.png", counts, [f"class {i}" for i in range(classes)], "title")
     shares = torch.as_tensor(figures[0].axes[0].images[0].get_array().data).float()

@@ -1,0 +1,81 @@
+"""A study of EEG emotion recognition: from recordings to a table that says what it is worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ninefold.data.eeg.cohort import open_cohort
+from ninefold.storage import write_text
+from ninefold.training.crossval import cross_validate
+from ninefold.training.eeg.figures import draw_accuracies, draw_topography
+from ninefold.training.eeg.folder import ACCURACIES, NULL, REPORT, TOPOGRAPHY, open_folder
+from ninefold.training.eeg.models import builders
+from ninefold.training.eeg.null import null_people
+from ninefold.training.eeg.report import EegReport, report_of
+from ninefold.training.eeg.rows import Person, measure_all, rows_of
+from ninefold.training.progress import say, style_here
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ninefold.training.crossval import Outcome
+    from ninefold.training.eeg.settings import EegSettings
+
+
+def study(settings: EegSettings, out: Path, *, jobs: int | None = None, progress: str = "bar") -> EegReport:
+    """Measure everybody, train and test every model on every fold, do the same on noise, and write what came of it.
+
+    The folder gets `config.yaml`, `folds/` with a file for every finished training, `null/folds/` with those on noise,
+    `report.json`, `accuracies.png` and `topography.png`. A study that was killed goes on where it was when it is called
+    with the same settings and folder.
+
+    Args:
+        settings: of the study.
+        out: its folder.
+        jobs: processes that train, >= 1; None: one per processor. The result does not depend on it.
+        progress: "bar", "lines" or "none"; on standard error.
+
+    Returns:
+        What `report.json` holds. Whose recording cannot be used, and which fold cannot be computed, is told in
+        `failures`; the others' results are there.
+
+    Raises:
+        MissingData: when there is no such folder, or it lacks somebody.
+        CorruptFile: when no recording can be used.
+        InvalidInput: when no fold can be computed.
+        RunError: when the folder holds something with other settings, or the system ended a process.
+        StorageFull: when the disk has no room.
+        MissingExtra: when a package is not installed.
+
+    Source: features, network and the protocol segment-kfold are those of Y. Yang, Q. Wu, Y. Fu, X. Chen, "Continuous
+    convolutional neural network with 3D input for EEG-based emotion recognition", ICONIP 2018.
+    """
+    style = style_here(progress)
+    cohort = open_cohort(settings.data, settings.subjects or None)
+    open_folder(settings, out)
+    people, left_out = measure_all(cohort, settings.features(), style)
+    outcome = _predicted(people, settings, out, jobs, style)
+    noise = null_people(_tested(people, outcome), settings)
+    null = None
+    if noise:
+        say(style, f"the null: noise in the place of {len(noise)} of {len(people)} people")
+        null = _predicted(noise, settings, out / NULL, jobs, style)
+    report = report_of(settings, outcome, null, tuple(left_out))
+    if report.subjects:
+        draw_accuracies(out / ACCURACIES, report)
+        draw_topography(out / TOPOGRAPHY, people, settings)
+    write_text(out / REPORT, report.to_json())
+    return report
+
+
+def _predicted(people: list[Person], settings: EegSettings, out: Path, jobs: int | None, style: str) -> Outcome:
+    examples = rows_of(people, settings)
+    return cross_validate(examples, builders(settings), settings.plan(), out, jobs=jobs, progress=style)
+
+
+def _tested(people: list[Person], outcome: Outcome) -> list[Person]:
+    """Give those of whom some model predicted something."""
+    predicted = np.any([labels >= 0 for labels in outcome.predicted.values()], axis=0)
+    return [people[number] for number in np.unique(outcome.examples.subjects[predicted])]
