@@ -116,12 +116,17 @@ def cut(
         rest: seconds before it, >= 0.
 
     Raises:
-        InvalidInput: when a trial reaches beyond the recording.
+        InvalidInput: when there is no trial, ratings do not fit, or a trial reaches beyond the recording.
 
     >>> run = Recording(np.random.default_rng(0).normal(size=(2, 100)), 10.0, ("Fz", "Cz"))
     >>> cut(run, [2.0, 6.0], np.full((2, 4), 5.0), name="s01", seconds=3, rest=1).volts.shape
     (2, 2, 40)
     """
+    if not len(onsets) or np.shape(ratings) != (len(onsets), len(SCALES)):
+        raise InvalidInput(
+            f"{len(onsets)} onsets and ratings of shape {np.shape(ratings)} came for {name}; wanted at least one onset, "
+            f"and {len(SCALES)} ratings for each"
+        )
     before, after = round(rest * recording.hertz), round(seconds * recording.hertz)
     trials, length = [], recording.volts.shape[1]
     for number, onset in enumerate(onsets, start=1):

@@ -24,7 +24,8 @@ import numpy as np
 from ninefold.kernels.llvm.meeting_code import FIELDS, meeting_code
 from ninefold.kernels.llvm.node_code import FIELDS as NODE_FIELDS
 from ninefold.kernels.llvm.node_code import entry_code, head_code
-from ninefold.kernels.llvm.plan import CHUNKS_PER_THREAD, Plan, Step
+from ninefold.kernels.llvm.once import compute
+from ninefold.kernels.llvm.plan import CHUNKS_PER_THREAD, Step
 from ninefold.kernels.llvm.site_lists import Lists
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _run(kernels: list[Any], given: dict[str, int], fields: Iterable[str], threa
         kernels[0](x, None, None, None, None, None, 0, 1, 0, 1)
         return
     addresses = [ctypes.cast(kernel, ctypes.c_void_p).value or 0 for kernel in kernels]
-    Plan([Step(a, (parts - i, 1), x=x, chunk=(1, 1)) for i, a in enumerate(addresses)], threads).run()
+    compute([Step(a, (parts - i, 1), x=x, chunk=(1, 1)) for i, a in enumerate(addresses)], threads)
 
 
 def _parts(parents: int, threads: int) -> int:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ninefold.kernels.llvm.plan import Plan, Step
+from ninefold.kernels.llvm.once import compute
+from ninefold.kernels.llvm.plan import Step
 from ninefold.kernels.llvm.site_code import WIDTHS, WINDOW, site_code
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _look(records: Int64, widths: Sequence[int], threads: int) -> None:
             _kernel(f"neighbours_{width}")(x, None, None, None, None, None, 0, 1, 0, 1)
         return
     functions = [site_code().addresses[f"neighbours_{width}"] for width in widths]
-    Plan([Step(f, (1, 1), x=x, waits=False) for f, x in zip(functions, addresses, strict=True)], threads).run()
+    compute([Step(f, (1, 1), x=x, waits=False) for f, x in zip(functions, addresses, strict=True)], threads)
 
 
 @lru_cache(maxsize=256)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final, get_args
 
-from ninefold.data.eeg.features import Features
-from ninefold.data.eeg.filters import BANDS
+from ninefold.data.eeg.features import Baseline, Features
+from ninefold.data.eeg.filters import BANDS, check_name
 from ninefold.data.eeg.recording import SCALES
-from ninefold.errors import InvalidInput, UnknownName
+from ninefold.errors import InvalidInput
 from ninefold.training.baselines import BASELINES
 from ninefold.training.crossval import DEFAULT, Plan
 from ninefold.training.crossval.scores import MAJORITY
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 NETWORK: Final = "ccnn"
 MODELS: Final = (NETWORK, *BASELINES)
-RESTS: Final = ("remove", "keep")
-PHASES: Final = ("causal", "zero")
+RESTS: Final = get_args(Baseline)
 RECIPES: Final = ("quick", "paper")
 ALL_BANDS: Final = tuple(band.name for band in BANDS)
 PRESETS: Final[dict[str, dict[str, Any]]] = {
@@ -79,7 +78,6 @@ class EegSettings:
             ("band", self.bands, ALL_BANDS),
             ("baseline", (self.baseline,), RESTS),
             ("model", self.models, MODELS),
-            ("phase", (self.phase,), PHASES),
             ("recipe", (self.recipe,), RECIPES),
         ):
             _check_names(what, asked, known)
@@ -114,8 +112,7 @@ def preset(name: str) -> dict[str, Any]:
     >>> EegSettings("synthetic:null", **preset("paper")).protocol
     'segment-kfold'
     """
-    if name not in PRESETS:
-        raise UnknownName.among("preset", name, PRESETS)
+    check_name("preset", name, tuple(PRESETS))
     return PRESETS[name]
 
 
@@ -123,5 +120,4 @@ def _check_names(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
     if not asked:
         raise InvalidInput(f"no {what} came; wanted some of {', '.join(known)}")
     for name in asked:
-        if name not in known:
-            raise UnknownName.among(what, name, known)
+        check_name(what, name, tuple(known))

@@ -43,3 +43,10 @@ def test_a_trial_beyond_the_recording_is_refused(onset):
     run = Recording(np.zeros((2, 100)), 10.0, ("Fz", "Cz"))
     with pytest.raises(InvalidInput, match=r"trial 2 of s01 reaches from .* and the recording has 10 s; leave it out"):
         cut(run, [2.0, onset], np.full((2, 4), 5.0), name="s01", seconds=3, rest=1)
+
+
+@pytest.mark.parametrize(("onsets", "ratings"), [([], (0, 4)), ([2.0], (2, 4))])
+def test_every_trial_to_be_cut_wants_its_ratings(onsets, ratings):
+    run = Recording(np.ones((2, 100)), 10.0, ("Fz", "Cz"))
+    with pytest.raises(InvalidInput, match="came for s01; wanted at least one onset, and 4 ratings for each"):
+        cut(run, onsets, np.full(ratings, 5.0), name="s01", seconds=3, rest=1)
