@@ -124,8 +124,8 @@ def cut(
     """
     if not len(onsets) or np.shape(ratings) != (len(onsets), len(SCALES)):
         raise InvalidInput(
-            f"{len(onsets)} onsets and ratings of shape {np.shape(ratings)} came for {name}; wanted at least one onset, "
-            f"and {len(SCALES)} ratings for each"
+            f"{len(onsets)} onsets and ratings of shape {np.shape(ratings)} came for {name}; "
+            f"wanted at least one onset, and {len(SCALES)} ratings for each"
         )
     before, after = round(rest * recording.hertz), round(seconds * recording.hertz)
     trials, length = [], recording.volts.shape[1]
