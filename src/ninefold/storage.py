@@ -9,13 +9,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from ninefold.errors import StorageFull
+from ninefold.errors import RunError, StorageFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTIAL: Final = ".partial"
+LOCK: Final = ".lock"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_TAKEN: Final = (errno.EAGAIN, errno.EACCES)
 
 
 def cache_folder() -> Path:
@@ -107,6 +109,36 @@ def remove_partial(folder: Path) -> None:
 
 
 @contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder if need be, and keep other processes that ask for it out while the block runs.
+
+    A locked file in the folder says who is there. The system unlocks it when that process ends, however it ends, so
+    that one that was killed keeps nobody out. Where there are no such locks, as on Windows, nobody is kept out. A
+    folder that was made here and is left empty is removed.
+
+    Args:
+        folder: to work in; a process asks for it once at a time.
+
+    Raises:
+        RunError: when another process is there.
+        StorageFull: when the disk takes no more; other errors of the system pass through.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with naming_a_full_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _locked(folder / LOCK) if os.name == "posix" else None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            (folder / LOCK).unlink(missing_ok=True)
+            os.close(handle)
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+
+
+@contextmanager
 def naming_a_full_disk(path: Path) -> Iterator[None]:
     """Turn "no space left" and "quota exceeded" into `StorageFull`, naming the file that was not written."""
     try:
@@ -117,6 +149,43 @@ def naming_a_full_disk(path: Path) -> Iterator[None]:
                 f"{path} could not be written: the disk is full; free some space and try again (all else is intact)"
             ) from error
         raise
+
+
+def _locked(path: Path) -> int:
+    """Open a file that no other process has locked, lock it, and write this process into it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(handle, path)
+            if _is_at(handle, path):  # and was not removed, between opening and locking it, by who had it locked
+                os.ftruncate(handle, 0)
+                os.write(handle, str(os.getpid()).encode())
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    from fcntl import LOCK_EX, LOCK_NB, lockf
+
+    try:
+        lockf(handle, LOCK_EX | LOCK_NB)  # of this process and not of its children, which may outlive it for a moment
+    except OSError as error:
+        if error.errno not in _TAKEN:  # a file system that has no locks
+            return
+        who = os.read(handle, 20).decode("ascii", "replace")
+        raise RunError(
+            f"process {who} is working in {path.parent}; wait until it has ended, or choose another folder"
+        ) from error
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _names_in(path: Path) -> dict[str, str]:

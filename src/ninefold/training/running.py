@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import MissingExtra, Unsupported
+from ninefold.storage import alone_in
 from ninefold.training.folder import CURVES, LAST, go_on, start
 from ninefold.training.interrupts import plain_interrupts
 from ninefold.training.launch import is_main_process, launch, needs_launch
@@ -48,7 +49,8 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: str 
 
     Raises:
         InvalidInput: when the settings cannot be right for this network and data; nothing is written.
-        RunError: when `out` holds a run that may not be overwritten or cannot be resumed; nothing is changed.
+        RunError: when `out` holds a run that may not be overwritten or cannot be resumed, or another process trains
+            there; nothing is changed.
         Diverged: when the loss is no number any more.
         StorageFull: when the disk has no room; earlier files are intact.
         Unsupported: when this machine has not the devices or precision that were asked for.
@@ -61,6 +63,11 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: str 
             raise MissingExtra.of(package, "train")
     if needs_launch(settings):
         return launch(settings, out, resume=resume, progress=style)
+    with alone_in(out) if is_main_process() else nullcontext():
+        return _trained(settings, out, resume, style)
+
+
+def _trained(settings: Settings, out: Path, resume: bool, style: str) -> Report:
     from ninefold.training.checkpoint import read_history
 
     history = read_history(out / LAST) if resume else []

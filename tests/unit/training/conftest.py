@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -57,3 +59,15 @@ def full_disk(monkeypatch):
         monkeypatch.setattr(storage.os, "fsync", refuse)
 
     return fill
+
+
+@pytest.fixture
+def taken(tmp_path):
+    """Give a folder that another process is working in."""
+    folder = tmp_path / "taken"
+    script = "import sys; from pathlib import Path; from ninefold.storage import alone_in\n"
+    script += f"with alone_in(Path({str(folder)!r})): print('in', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"in\n"
+        yield folder

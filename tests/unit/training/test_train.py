@@ -202,6 +202,14 @@ def test_a_learning_rate_far_too_high_diverges(tiny, tmp_path):
         train(tiny(lr=1e30, schedule="constant"), tmp_path / "run", progress="none")
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_another_process_trains_in_is_refused(resume, tiny, taken):
+    before = list(taken.iterdir())
+    with pytest.raises(RunError, match=r"process \d+ is working in .*taken"):
+        train(tiny(), taken, resume=resume, progress="none")
+    assert list(taken.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("name", "nth"), [("last.ckpt", 2), ("best.ckpt", 1), ("model.safetensors", 1), ("metrics.csv", 2)]
 )
