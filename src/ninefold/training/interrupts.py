@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_HALF: Final = "Training interrupted by user"
 
 
 @contextmanager
@@ -29,3 +32,20 @@ def plain_interrupts() -> Iterator[None]:
         # Lightning leaves SIGINT ignored once it has seen one.
         if handler is not None and signal.getsignal(signal.SIGINT) is not handler:
             signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def no_half_training() -> Iterator[None]:
+    """Let Ctrl-C end what scikit-learn trains: its perceptrons warn of it, and stand there as if they were trained.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=_HALF)
+        try:
+            yield
+        except UserWarning as warning:
+            if str(warning).startswith(_HALF):
+                raise KeyboardInterrupt from None
+            raise

@@ -138,12 +138,13 @@ def folds(kind: Protocol, examples: Examples, k: int | None = None, seed: int = 
         seed: of what is left to chance, >= 0.
 
     Returns:
-        The folds, subject by subject. One that cannot be computed says why: its subject has fewer trials than folds,
-        or a class is missing from the subject or from what would be trained on.
+        The folds, subject by subject. One that cannot be computed says why: its subject has a value that is no number
+        or fewer trials than folds, or a class is missing from the subject or from what would be trained on.
 
     Raises:
         InvalidInput: when the examples do not fit together; when k is out of range, given where the data decide, or
-            more than there are subjects; when a group would be on both sides; or when no fold can be computed.
+            more than there are subjects; when a group would be on both sides; when a value is no number and every fold
+            has it; or when no fold can be computed.
 
     Source: of "segment-kfold": Yang, Wu, Fu, Chen, "Continuous Convolutional Neural Network with 3D Input for EEG-Based
         Emotion Recognition", ICONIP 2018, as the code of its authors cuts.
@@ -191,6 +192,9 @@ def _within(
 
 def _why_not(kind: Protocol, name: str, examples: Examples, rows: NDArray[np.int64], k: int | None) -> str:
     """Say why a subject cannot be cut."""
+    no_number = _no_number(examples, rows)
+    if no_number:
+        return no_number
     trials = np.unique(examples.groups[rows])
     counts = np.bincount(examples.labels[rows], minlength=len(examples.classes))
     if not counts.all():
@@ -202,6 +206,20 @@ def _why_not(kind: Protocol, name: str, examples: Examples, rows: NDArray[np.int
     if kind.unit == "trial" and k and counts.max() < k:
         return f"{name} has at most {counts.max()} rows of a class, fewer than the {k} folds; ask for fewer"
     return ""
+
+
+def _no_number(examples: Examples, rows: NDArray[np.int64]) -> str:
+    """Say whose value among the rows is no number, and in which trial."""
+    broken = rows[~np.isfinite(examples.values[rows].reshape(len(rows), -1)).all(axis=1)]
+    if not len(broken):
+        return ""
+    subject = examples.subjects[broken[0]]
+    trials = np.unique(examples.groups[examples.subjects == subject])
+    place = int(np.searchsorted(trials, examples.groups[broken[0]])) + 1
+    return (
+        f"{examples.names[subject]} has a value that is no number in trial {place} of {len(trials)}; leave this "
+        "subject out"
+    )
 
 
 def _tests(
@@ -239,6 +257,9 @@ def _across(
             f"{kind.name} needs at least {k or 2} subjects, and {len(subjects)} came; take more of them"
             + (", or fewer folds" if k and len(subjects) > 1 else "")
         )
+    no_number = _no_number(examples, np.arange(len(examples.labels)))
+    if no_number:
+        raise InvalidInput(no_number)
     if k is None:
         parts, names = [subjects[i : i + 1] for i in range(len(subjects))], [examples.names[s] for s in subjects]
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, final
 import numpy as np
 
 from ninefold.errors import MissingExtra
-from ninefold.training.crossval.significance import LEAST_SUBJECTS, interval, off_chance, signed_rank
+from ninefold.training.crossval.significance import interval, off_chance, signed_rank, too_few
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -200,6 +200,5 @@ def _pair(outcome: Outcome, first: str, second: str) -> Pair:
     examples, ours, theirs = outcome.examples, outcome.predicted[first], outcome.predicted[second]
     rows_of = [rows for _, rows in _tested(examples, (ours >= 0) & (theirs >= 0))]
     a, b = ([float(np.mean(x[rows] == examples.labels[rows])) for rows in rows_of] for x in (ours, theirs))
-    few = f"of {len(a)} subjects no p-value can be below 0.05" if len(a) < LEAST_SUBJECTS else ""
     difference = float(np.mean(np.subtract(a, b))) if a else None
-    return Pair(first, second, len(a), difference, signed_rank(a, b), few)
+    return Pair(first, second, len(a), difference, signed_rank(a, b), too_few(a, b))

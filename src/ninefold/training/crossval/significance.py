@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DRAWS: Final = 10_000
 LEAST_SUBJECTS: Final = 6
-"""Of fewer no signed-rank test can give a p-value below 0.05: the least of n pairs is 2 / 2^n."""
+"""Of fewer that differ no signed-rank test can give a p-value below 0.05: the least of n is 2 / 2^n."""
 
 LEAST_GROUPS: Final = 10
 
@@ -53,6 +53,8 @@ def interval(scores: Sequence[float], *, sure: float = 0.95, seed: int = 0) -> t
 def signed_rank(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Give the two-sided p-value of Wilcoxon's signed-rank test between two models.
 
+    Subjects with equal scores are left out, as Wilcoxon did.
+
     Args:
         first: a score per subject.
         second: of the same subjects.
@@ -72,10 +74,30 @@ def signed_rank(first: Sequence[float], second: Sequence[float]) -> float | None
         from scipy.stats import wilcoxon
     except ImportError as error:
         raise MissingExtra.of("scipy", "train") from error
-    differences = np.round(np.subtract(first, second), _DECIMALS)
+    differences = _differences(first, second)
     if len(differences) < 2:
         return None
     return float(wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def too_few(first: Sequence[float], second: Sequence[float]) -> str:
+    """Say when there are too few subjects for a p-value of `signed_rank` below 0.05; "" when there are enough.
+
+    Args:
+        first: a score per subject.
+        second: of the same subjects.
+
+    >>> too_few([0.6, 0.7, 0.8], [0.6, 0.5, 0.5])
+    'of 3 subjects 2 score differently, and of so few no p-value can be below 0.05'
+    """
+    differences = _differences(first, second)
+    count, differ = len(differences), np.count_nonzero(differences)
+    if count < 2:
+        return "a p-value needs two subjects at least"
+    if differ >= LEAST_SUBJECTS:
+        return ""
+    of_these = f" {differ} score differently, and of so few" if differ < count else ""
+    return f"of {count} subjects{of_these} no p-value can be below 0.05"
 
 
 def off_chance(examples: Examples, predicted: NDArray[np.int64], *, seed: int = 0) -> bool | None:
@@ -105,6 +127,10 @@ def off_chance(examples: Examples, predicted: NDArray[np.int64], *, seed: int = 
         axis=0,
     )
     return bool(np.quantile(means, 1 - _SURE) > 1 / len(examples.classes))
+
+
+def _differences(first: Sequence[float], second: Sequence[float]) -> NDArray[np.float64]:
+    return np.round(np.subtract(first, second), _DECIMALS)
 
 
 def _drawn(

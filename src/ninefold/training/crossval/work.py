@@ -14,6 +14,7 @@ import numpy as np
 
 from ninefold.errors import MissingExtra, NinefoldError
 from ninefold.training.crossval.kept import Predicted, keep
+from ninefold.training.interrupts import no_half_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ def fingerprint(*things: Any) -> str:
 
 def _predicted(task: Task, values: NDArray[np.float64]) -> Predicted:
     start, rows, estimator = perf_counter(), task.fold.test, task.make()
-    with _one_thread():  # now that the estimator's own libraries are loaded
+    with _one_thread(), no_half_training():  # one thread now that the estimator's own libraries are loaded
         estimator.fit(values[task.fold.train], task.labels)
         labels = np.asarray(estimator.predict(values[rows])).astype(np.int64).reshape(len(rows))
     return Predicted(labels, perf_counter() - start)

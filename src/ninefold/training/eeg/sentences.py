@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import TYPE_CHECKING
 
 from ninefold.training.crossval.significance import LEAST_SUBJECTS
@@ -22,7 +23,8 @@ def remarks(settings: EegSettings, kind: Protocol, scores: Sequence[Row]) -> tup
         scores: of its models.
 
     Returns:
-        Sentences: that the protocol leaks, that a null score is off chance and why, that there was no null.
+        Sentences: that the protocol leaks, that a null score is off chance and why, that people are few or tests many,
+        that the majority is no measure, that there was no null.
     """
     found = [f"{kind.name} {kind.sentence}"] if kind.leaks else []
     off = [row for row in scores if row.null_off_chance]
@@ -35,6 +37,14 @@ def remarks(settings: EegSettings, kind: Protocol, scores: Sequence[Row]) -> tup
     people = max((row.subjects for row in scores), default=0)
     if 1 < people < LEAST_SUBJECTS:
         found.append(f"intervals that are drawn from {people} people are narrower than what {people} people can tell")
+    if kind.unit == "trial" and kind.k is None:
+        found.append(
+            "of whose trials as many are low as high, the majority of all others is the wrong class of every trial: "
+            "compare with 0.5 rather than with the majority"
+        )
+    tests = comb(len(scores), 2)
+    if people >= LEAST_SUBJECTS and tests > 1:
+        found.append(f"the p-values are of {tests} tests, and not corrected for their number")
     if not settings.null_subjects:
         found.append("no null was computed, so nothing shows what these scores are on noise")
     elif scores and all(row.null_off_chance is None for row in scores):

@@ -15,6 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 from ninefold import storage
 from ninefold.errors import InvalidInput, RunError, StorageFull, UnknownName
 from ninefold.records import Examples
+from ninefold.training.baselines import score
 from ninefold.training.crossval import PROTOCOLS, Plan, cross_validate, off_chance, table
 
 HONEST = [name for name, kind in PROTOCOLS.items() if not kind.leaks]
@@ -181,6 +182,18 @@ def test_a_full_disk_ends_it_and_leaves_what_was_finished(marked, tmp_path, full
     with pytest.raises(StorageFull, match=r"tree-s01-3\.json could not be written"):
         quiet(marked(), {"tree": TREE}, Plan(), tmp_path)
     assert len(list((tmp_path / "folds").iterdir())) == 2
+
+
+def test_a_perceptron_that_was_interrupted_is_not_taken_for_trained(marked, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MLPClassifier, "_backprop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        quiet(marked(), {"mlp": partial(MLPClassifier, (2,))}, Plan(), tmp_path)
+    assert not list((tmp_path / "folds").iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        score("mlp", "digits", limit=50)
 
 
 def test_what_a_killed_writer_left_is_removed(marked, tmp_path):

@@ -105,6 +105,16 @@ def test_a_subject_that_cannot_be_cut_leaves_the_others(marked):
     assert not any(fold.why_not for fold in others)
 
 
+def test_a_value_that_is_no_number_costs_its_subject_and_is_found_by_its_trial(marked):
+    examples = marked()
+    examples.values[3 * 10 + 200, 5] = np.nan  # the fourth trial of the second
+    *others, refused = folds(protocol(DEFAULT), examples)
+    assert refused.why_not == "s02 has a value that is no number in trial 4 of 20; leave this subject out"
+    assert [fold.why_not for fold in others] == [""] * 5
+    with pytest.raises(InvalidInput, match="s02 has a value that is no number in trial 4"):
+        folds(protocol("leave-one-subject-out"), examples)
+
+
 def test_a_fold_whose_training_lacks_a_class_leaves_the_others(marked):
     examples = marked()
     labels = np.where(examples.subjects == 0, examples.groups == 7, examples.labels).astype(np.int64)

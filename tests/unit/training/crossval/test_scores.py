@@ -48,7 +48,7 @@ def test_models_are_compared_over_the_rows_that_both_predicted():
     partly = np.where(np.arange(8) == 2, -1, GOOD)
     (pair,) = pairs(outcome(good=GOOD, partly=partly))
     assert (pair.first, pair.second, pair.subjects, pair.difference, pair.p) == ("good", "partly", 2, 0.0, 1.0)
-    assert pair.remark == "of 2 subjects no p-value can be below 0.05"
+    assert pair.remark == "of 2 subjects 0 score differently, and of so few no p-value can be below 0.05"
 
 
 def test_every_pair_of_models_is_there_and_one_subject_gives_no_p():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ninefold.training.crossval import interval, off_chance, signed_rank
+from ninefold.training.crossval.significance import too_few
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_subjects():
@@ -26,6 +27,14 @@ def test_signed_ranks_take_differences_that_rounding_makes_for_ties():
 
 def test_six_subjects_are_the_fewest_that_can_differ_significantly():
     assert signed_rank([0.1] * 5, [0.0] * 5) > 0.05 > signed_rank(np.arange(1, 7) / 10, [0.0] * 6)
+
+
+def test_subjects_that_score_alike_do_not_count_towards_the_six():
+    first, second = [0.6, 0.7, 0.8, 0.9, 0.5, 0.5, 0.5, 0.2 + 0.1], [0.5] * 7 + [0.3]
+    assert signed_rank(first, second) > 0.05
+    assert too_few(first, second) == "of 8 subjects 4 score differently, and of so few no p-value can be below 0.05"
+    assert too_few([0.6] * 6, [0.5] * 6) == ""
+    assert too_few([0.6], [0.5]) == "a p-value needs two subjects at least"
 
 
 def test_a_model_that_knows_the_trial_is_off_chance_and_one_that_guesses_is_not(marked):
