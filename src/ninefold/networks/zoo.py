@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ninefold.records import Card
 
     Builder = Callable[[int, int], nn.Module]
+    SizedBuilder = Callable[[int, int, tuple[int, int]], nn.Module]
 
 
 class Entry(NamedTuple):
@@ -29,11 +31,13 @@ class Entry(NamedTuple):
         card: what is known of it.
         build: `build(classes, in_channels) -> module`.
         renaming: from the names of tensors that `card.naming` speaks of to ours.
+        sized: `sized(classes, in_channels, (height, width)) -> module`; None: nothing depends on the size of pictures.
     """
 
     card: Card
     build: Builder
     renaming: Renaming
+    sized: SizedBuilder | None
 
 
 _ZOO: dict[str, Entry] = {}
@@ -51,18 +55,19 @@ SYMMETRIC_PADDING: Final = (
 SPHERE: Final = "15,192 voxels of a hollow sphere, 64 across and 1.25 thick (`ninefold.nn.sphere`)"
 
 
-def network(card: Card, renaming: Renaming = ()) -> Callable[[Builder], Builder]:
+def network(card: Card, renaming: Renaming = (), sized: SizedBuilder | None = None) -> Callable[[Builder], Builder]:
     """Register the decorated builder, `build(classes, in_channels) -> module`, under its card's name.
 
     Args:
         card: of the network.
         renaming: from the names of tensors in published checkpoints to ours, see `checkpoint.renamed`.
+        sized: builds it for pictures of another size than the card's, where that changes its layers.
     """
 
     def register(build: Builder) -> Builder:
         if card.name in _ZOO:
             raise ValueError(f"two networks are called {card.name!r}")
-        _ZOO[card.name] = Entry(card, build, renaming)
+        _ZOO[card.name] = Entry(card, build, renaming, sized)
         return build
 
     return register
@@ -111,7 +116,12 @@ def entry(name: str) -> Entry:
 
 
 def create(
-    name: str, *, classes: int | None = None, in_channels: int | None = None, checkpoint: str | Path | None = None
+    name: str,
+    *,
+    classes: int | None = None,
+    in_channels: int | None = None,
+    size: tuple[int, int] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> nn.Module:
     """Build a network with fresh weights, drawn from torch's global generator, or with those of a checkpoint.
 
@@ -119,6 +129,8 @@ def create(
         name: as `ninefold models` lists it.
         classes: scores per picture, >= 1; the published number if left out.
         in_channels: channels of a picture, or features of a point, >= 1; the published number if left out.
+        size: height and width of pictures, of a network of a fixed size that is built for any, such as `ccnn`; the
+            published size if left out.
         checkpoint: a file of weights in our names of tensors or in those that the card tells, see `checkpoint.load`;
             tensors whose shape depends on `classes` or `in_channels` stay fresh where the file has another number of
             them, and a warning names them.
@@ -130,7 +142,7 @@ def create(
 
     Raises:
         UnknownName: when there is no such network.
-        InvalidInput: when `classes` or `in_channels` is below 1, or the checkpoint is that of another network.
+        InvalidInput: when `classes`, `in_channels` or `size` cannot be, or the checkpoint is that of another network.
         MissingData: when the checkpoint is not there.
         CorruptFile: when it cannot be read.
 
@@ -145,12 +157,22 @@ def create(
         raise InvalidInput(
             f"{name} was asked for with classes={classes} and in_channels={in_channels}; both must be at least 1"
         )
-    model = found.build(classes, in_channels)
+    model, card = _built(found, classes, in_channels, size)
     if checkpoint is not None:
         load(Path(checkpoint), model, found.renaming, _changeable(found))
-    if found.card.reads == "pictures":
-        model.register_forward_pre_hook(partial(_check_size, found.card))
+    if card.reads == "pictures":
+        model.register_forward_pre_hook(partial(_check_size, card))
     return model
+
+
+def _built(found: Entry, classes: int, in_channels: int, size: tuple[int, int] | None) -> tuple[nn.Module, Card]:
+    """Build a network, and give its card with the size of pictures that it takes."""
+    if size is None or size == found.card.input[1:] or not found.card.fixed_size:
+        return found.build(classes, in_channels), found.card
+    if found.sized is None or min(size) < 1:
+        wanted = f"{found.card.input[1:]} only" if found.sized is None else "a height and a width of at least 1"
+        raise InvalidInput(f"{found.card.name} was asked for with size={size}; wanted {wanted}")
+    return found.sized(classes, in_channels, size), replace(found.card, input=(in_channels, *size))
 
 
 def _check_size(card: Card, _model: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from ninefold.errors import InvalidInput, MissingExtra, UnknownName
 from ninefold.records import Examples
+from ninefold.training.interrupts import no_half_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,12 +107,25 @@ def baseline(name: str, seed: int = 0) -> Pipeline:
         raise UnknownName.among("baseline", name, BASELINES)
     if seed < 0:
         raise InvalidInput(f"seed={seed} came; wanted at least 0")
+    return scaled(name, BASELINES[name](seed))
+
+
+def scaled(name: str, classifier: Any) -> Pipeline:
+    """Put before a classifier what brings every feature to mean 0 and standard deviation 1 in its training rows.
+
+    Args:
+        name: of the classifier in the pipeline.
+        classifier: with scikit-learn's `fit` and `predict`.
+
+    Raises:
+        MissingExtra: when scikit-learn is not installed.
+    """
     try:
         from sklearn.pipeline import Pipeline
         from sklearn.preprocessing import StandardScaler
     except ImportError as error:
         raise MissingExtra.of("scikit-learn", "train") from error
-    return Pipeline([("scale", StandardScaler()), (name, BASELINES[name](seed))])
+    return Pipeline([("scale", StandardScaler()), (name, classifier)])
 
 
 def features_of(source: Source, split: SplitName, limit: int | None = None) -> Examples:
@@ -190,7 +204,8 @@ def score(
 
     Raises:
         UnknownName: when there is no such classifier or source.
-        InvalidInput: when the source holds points, or `limit` or `seed` is out of range.
+        InvalidInput: when the source holds points, `limit` or `seed` is out of range, or the pictures are too few for
+            the classifier.
         DataError: when the data is missing or damaged.
         MissingExtra: when scikit-learn is not installed.
     """
@@ -209,7 +224,14 @@ def _score(name: str, model: Pipeline, train: Examples, test: Examples) -> Score
     from ninefold.training.crossval import figures
 
     started = perf_counter()
-    predicted = model.fit(train.values, train.labels).predict(test.values)
+    try:
+        with no_half_training():
+            predicted = model.fit(train.values, train.labels).predict(test.values)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{name} cannot learn from {len(train.labels)} pictures of {len(set(train.labels))} classes: "
+            f"{str(error).partition(chr(10))[0]}; take more of them"
+        ) from error
     seconds = perf_counter() - started
     (found,) = figures(test, predicted)
     sizes = len(train.labels), len(test.labels), train.values.shape[1]

@@ -103,6 +103,15 @@ def test_a_damaged_file_is_one_sentence_and_exit_code_one(tmp_path, capsys):
     assert next(line for line in err.splitlines() if "s02.dat" in line).endswith("left out")
 
 
+def test_a_model_that_cannot_learn_from_so_few_windows_leaves_the_others(tmp_path, capsys):
+    synthetic_files(tmp_path / "people", "easy", [1], trials=8, seconds=1)
+    words = ("--data", tmp_path / "people", "--models", "knn,tree", "--folds", 2, "--null-subjects", 0)
+    assert eeg(*words, "--out", tmp_path / "study") == 1
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()[3:5]] == ["tree", "majority"]
+    assert "knn on fold s01-1: ValueError: Expected n_neighbors" in err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ninefold import networks
+from ninefold.errors import InvalidInput
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +34,20 @@ def test_first_weights_are_cut_off_at_two_standard_deviations(model):
         else:
             assert 0.15 < parameter.abs().max() <= 0.2
             assert parameter.std().item() == pytest.approx(0.088, abs=0.002)
+
+
+def test_a_plane_of_another_size_changes_the_fusion_layer_only(model):
+    larger = networks.create("ccnn", size=(11, 13)).eval()
+    assert larger(torch.zeros(2, 4, 11, 13)).scores.shape == (2, 2)
+    shapes, others = ({name: p.shape for name, p in one.named_parameters()} for one in (model, larger))
+    assert {name for name in shapes if shapes[name] != others[name]} == {"fusion.weight"}
+    assert larger.fusion.in_features == 64 * 11 * 13
+    with pytest.raises(InvalidInput, match="pictures of 9x9 came, and ccnn takes pictures of 11x13 only"):
+        larger(torch.zeros(2, 4, 9, 9))
+
+
+def test_sizes_that_cannot_be_are_refused():
+    with pytest.raises(InvalidInput, match=r"ccnn was asked for with size=\(0, 9\); wanted a height and a width"):
+        networks.create("ccnn", size=(0, 9))
+    with pytest.raises(InvalidInput, match=r"lenet5 was asked for with size=\(9, 9\); wanted \(32, 32\) only"):
+        networks.create("lenet5", size=(9, 9))

@@ -73,6 +73,8 @@ def test_pictures_of_several_sizes_are_brought_to_one(tmp_path):
         (("svm", "lidar-scenes"), {}, "holds points"),
         (("svm", "digits"), {"seed": -1}, "seed=-1"),
         (("svm", "digits"), {"limit": 0}, "limit=0"),
+        (("svm", "digits"), {"limit": 1}, "svm cannot learn from 1 pictures of 1 classes: .*; take more"),
+        (("knn", "digits"), {"limit": 3}, "knn cannot learn from 3 pictures of 3 classes: .*; take more"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, more, quoted):

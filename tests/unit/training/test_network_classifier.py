@@ -19,6 +19,7 @@ GRID = deap_grid()
 SMALL = Recipe(epochs=2, batch_size=8, lr=1e-3)
 DECAYED = Recipe(epochs=2, batch_size=8, lr=1e-3, weight_decay=0.5)
 FALLING = Recipe(epochs=2, batch_size=8, lr=1e-3, weight_decay=60.0, optimizer="adamw", schedule="linear")
+NOISY = Recipe(epochs=2, batch_size=8, lr=1e-3, weights="lecun", noise=0.5)
 
 
 def drawn(count=16, bands=1, seed=0):
@@ -38,9 +39,13 @@ def by_hand(rows, labels, recipe):
     """Train as a loop of torch's does."""
     torch.manual_seed(0)
     model = networks.create("ccnn", classes=2, in_channels=1)
+    if recipe.weights == "lecun":
+        for layer in (model.conv1, model.conv2, model.conv3, model.conv4, model.fusion, model.output):
+            torch.nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
+            torch.nn.init.zeros_(layer.bias)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
     optimizer = kind(model.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
-    images = torch.from_numpy(on_grid(rows.astype(np.float32)[:, None], GRID))
+    values = rows.astype(np.float32)[:, None]
     generator, steps = np.random.default_rng(0), recipe.epochs * -(-len(rows) // recipe.batch_size)
     orders = (generator.permutation(len(rows)) for _ in range(recipe.epochs))
     starts = [*range(0, len(rows), recipe.batch_size), len(rows)]
@@ -48,13 +53,17 @@ def by_hand(rows, labels, recipe):
     for step, batch in enumerate(batches):
         optimizer.param_groups[0]["lr"] = recipe.lr * (1 - step / steps if recipe.schedule == "linear" else 1)
         optimizer.zero_grad()
-        scores = model(images[batch].contiguous(memory_format=torch.channels_last)).scores
+        shown = values[batch]
+        if recipe.noise:
+            shown = shown + np.float32(recipe.noise) * generator.standard_normal(shown.shape, np.float32)
+        images = torch.from_numpy(on_grid(shown, GRID))
+        scores = model(images.contiguous(memory_format=torch.channels_last)).scores
         F.cross_entropy(scores, torch.from_numpy(labels[batch])).backward()
         optimizer.step()
     return model.state_dict()
 
 
-@pytest.mark.parametrize("recipe", [SMALL, DECAYED, FALLING], ids=["plain", "decayed", "falling"])
+@pytest.mark.parametrize("recipe", [SMALL, DECAYED, FALLING, NOISY], ids=["plain", "decayed", "falling", "noisy"])
 def test_it_trains_as_a_plain_loop_does(recipe):
     rows, labels = drawn(20)
     ours = classifier(recipe).fit(rows, labels).model_.state_dict()
@@ -112,6 +121,8 @@ def test_what_cannot_be_is_refused():
         classifier().predict(rows)
     with pytest.raises(InvalidInput, match="epochs=0"):
         Recipe(epochs=0, batch_size=1, lr=1.0)
+    with pytest.raises(InvalidInput, match="noise=-1"):
+        Recipe(epochs=1, batch_size=1, lr=1.0, noise=-1.0)
 
 
 def test_a_loss_that_is_no_number_is_said():

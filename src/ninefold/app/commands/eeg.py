@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from ninefold.training.eeg import EegReport, EegSettings
 
 _FAILED: Final = 1
+_LEAST_P: Final = 0.0001  # that four decimals can show
 _RUNS: Final = Path("runs")
 
 
 def eeg(
-    data: Annotated[str, typer.Option(metavar="DATA", help="A folder of DEAP's files, or synthetic:realistic, ...")],
+    data: Annotated[str, typer.Option(metavar="DATA", help="A folder of recordings, or synthetic:realistic, ...")],
     target: Annotated[str | None, typer.Option(help="Which rating: valence, arousal, dominance, liking.")] = None,
     bands: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Of theta, alpha, beta, gamma.")] = None,
     baseline: Annotated[str | None, typer.Option(help="remove or keep the features at rest.")] = None,
@@ -26,6 +27,7 @@ def eeg(
     protocol: Annotated[str | None, typer.Option(help="Such as trial-kfold; how the data is cut.")] = None,
     folds: Annotated[int | None, typer.Option(help="How many; else the protocol's own number.")] = None,
     subjects: Annotated[str | None, typer.Option(metavar="1-4,7", help="Numbers of people; else all.")] = None,
+    channels: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Of your recordings; else all.")] = None,
     window: Annotated[float | None, typer.Option(help="Seconds.")] = None,
     overlap: Annotated[float | None, typer.Option(help="Of a window with the next, 0 to below 1.")] = None,
     phase: Annotated[str | None, typer.Option(help="Of the filters: causal or zero.")] = None,
@@ -57,6 +59,7 @@ def eeg(
         "protocol": protocol,
         "folds": folds,
         "subjects": None if subjects is None else parse_numbers(subjects),
+        "channels": _names(channels),
         "window": window,
         "overlap": overlap,
         "phase": phase,
@@ -122,5 +125,6 @@ def _line(report: "EegReport", row: "Row") -> tuple[str | float | None, ...]:
 
 
 def _pair(pair: "Pair") -> tuple[str, str, str]:
-    p = "" if pair.p is None else f"{pair.p:.4f}"
-    return f"{pair.first}, {pair.second}", f"{pair.difference:+.4f}", p
+    p = "" if pair.p is None else f"{pair.p:.4f}" if pair.p >= _LEAST_P else f"< {_LEAST_P}"
+    difference = "" if pair.difference is None else f"{pair.difference:+.4f}"
+    return f"{pair.first}, {pair.second}", difference, p

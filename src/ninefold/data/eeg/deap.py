@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 
-from ninefold.data.eeg.recording import SCALES, Subject
+from ninefold.data.eeg.recording import SCALES, Setup, Subject
 from ninefold.data.pickles import PickledArray, load_pickle
 from ninefold.errors import CorruptFile, InvalidInput, MissingData
 from ninefold.storage import replacing
@@ -27,6 +27,7 @@ _RIGHT: Final = "Fp2 AF4 Fz F4 F8 FC6 FC2 Cz C4 T8 CP6 CP2 P4 P8 PO4 O2"
 CHANNELS: Final = (*_LEFT.split(), *_RIGHT.split())
 HERTZ: Final = 128.0
 REST: Final = 3.0  # seconds
+SETUP: Final = Setup(CHANNELS, HERTZ, REST)
 RECORDED: Final = 40  # channels of a file: the electrodes, and eight of eyes, muscles and body
 VOLTS: Final = 1e-6  # of the unit that the files are in
 _LARGEST: Final = 1 << 29  # bytes; a published file has 103 million, its values as escaped text up to four times that

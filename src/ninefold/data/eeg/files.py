@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from ninefold.data.eeg.edf_header import BYTES, Signal, check_signals, read_signals
 from ninefold.data.eeg.recording import Recording
 from ninefold.errors import CorruptFile, InvalidInput, MissingData, MissingExtra, UnknownName
 
@@ -13,9 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_BYTES: Final = {".bdf": 3, ".edf": 2}  # of a sample
-_KINDS: Final = (*_BYTES, ".fif")
-_BIOSEMI: Final = ("EXG", "GSR", "Erg", "Resp", "Plet", "Temp", "Ana")  # its names of what is no electrode of the cap
+KINDS: Final = (*BYTES, ".fif")
+"""Endings of the files that are read."""
+
+# What files without kinds of signals call what is no electrode: BioSemi's sockets beside the cap; eyes, heart, muscles.
+_OTHERS: Final = re.compile(r"(EXG|GSR|Erg|Resp|Plet|Temp|Ana)|.*(EOG|ECG|EKG|EMG|TRIG)", re.IGNORECASE)
+_KIND: Final = "EEG "  # how EDF+ begins the label of an electrode
+_COMPOSED: Final = ("STI101", "STI 014")  # channels of Neuromag's files that compose the single bits of the others
+_EDF_BITS, _FIF_BITS = 0xFF, 0xFFFF  # BioSemi's amplifiers set flags above the low bits of an EDF or BDF file
 
 
 class Event(NamedTuple):
@@ -30,38 +37,51 @@ class Event(NamedTuple):
     code: str
 
 
-def read_recording(path: Path, channels: Sequence[str] | None = None) -> Recording:
-    """Read a recording, in volts.
+def read_recording(path: Path, channels: Sequence[str] = ()) -> Recording:
+    """Read a recording, in volts, at the rate that its channels have in the file.
 
     Args:
         path: of a .bdf, .edf or .fif file.
-        channels: which, in the order wanted; None: every electrode that the file does not mark as bad. BDF and EDF do
-            not tell electrodes from the rest, so that there BioSemi's names EXG, GSR, Erg, Resp, Plet, Temp and Ana
-            are left out.
+        channels: which, in the order wanted; (): every electrode that the file does not mark as bad. BDF and EDF tell
+            electrodes from the rest only where labels begin with a kind, such as "EEG Fz": those are then called "Fz",
+            and all others are left out. Else channels are left out that begin as BioSemi's EXG, GSR, Erg, Resp, Plet,
+            Temp or Ana, or have EOG, ECG, EKG, EMG or TRIG in their name. Of names that occur twice, the first ends
+            in -0, the second in -1.
 
     Raises:
         MissingExtra: without MNE.
         MissingData: when there is no such file.
-        InvalidInput: when it ends otherwise.
+        InvalidInput: when it ends otherwise, or the channels have different rates.
         UnknownName: when it holds no channel of that name.
-        CorruptFile: when it cannot be read to its end, or holds no electrode.
+        CorruptFile: when it cannot be read to its end, holds no electrode, has gaps, or a channel is not in volts.
     """
-    raw = _opened(path)
-    chosen = tuple(_electrodes(raw) if channels is None else (_known(name, raw) for name in channels))
-    if not chosen:
-        raise CorruptFile(f"{path} holds no electrode, only {', '.join(raw.ch_names) or 'nothing'}; name its channels")
+    raw, chosen = _chosen(path, channels)
     return Recording(_values(path, raw, chosen), float(raw.info["sfreq"]), chosen)
 
 
-def events(path: Path, channel: str | None = None, mask: int = 0xFF) -> list[Event]:
+def read_electrodes(path: Path, channels: Sequence[str] = ()) -> tuple[tuple[str, ...], float]:
+    """Read which channels `read_recording` would give, and how many samples per second; raises as it does."""
+    raw, chosen = _chosen(path, channels)
+    return chosen, float(raw.info["sfreq"])
+
+
+def read_parts(path: Path) -> list[Path]:
+    """Find the files of a recording: FIF goes on in another one where a file would be too large."""
+    return [type(path)(part) for part in _opened(path).filenames]
+
+
+def events(path: Path, channel: str | None = None, mask: int | None = None) -> list[Event]:
     """Read what was marked: the triggers of a file that has a channel for them, else its annotations.
 
-    A trigger is where the masked value of the channel changes to something other than 0.
+    A trigger is where the masked value of the channel changes to something other than 0; what it is when the recording
+    begins is none.
 
     Args:
         path: of a .bdf, .edf or .fif file.
-        channel: of the triggers; None: the one that MNE takes for it, such as "Status".
-        mask: the bits that hold the code; the amplifier's own flags are above them.
+        channel: of the triggers; None: STI101 or STI 014 where the file has one of them, else the first that MNE takes
+            for such a channel, as it does "Status".
+        mask: the bits that hold the code; None: 8 of EDF and BDF, where the amplifier's own flags are above them, 16 of
+            FIF.
 
     Raises:
         As `read_recording`.
@@ -69,19 +89,35 @@ def events(path: Path, channel: str | None = None, mask: int = 0xFF) -> list[Eve
     raw = _opened(path, channel)
     if channel is not None:
         _known(channel, raw)
-    triggers = [channel] if channel is not None else raw.copy().pick("stim").ch_names if "stim" in raw else []
+    marked = [channel] if channel is not None else raw.copy().pick("stim").ch_names if "stim" in raw else []
+    triggers = [*(name for name in _COMPOSED if name in marked), *marked]
     if not triggers:
         onsets, texts = raw.annotations.onset - raw.first_time, raw.annotations.description
         return [Event(float(onset), str(text)) for onset, text in zip(onsets, texts, strict=True)]
-    codes = _values(path, raw, triggers[:1])[0].astype(np.int64) & mask
-    starts = np.flatnonzero((np.diff(codes, prepend=0) != 0) & (codes != 0))
+    bits = mask if mask is not None else _FIF_BITS if path.suffix.lower() == ".fif" else _EDF_BITS
+    codes = _values(path, raw, triggers[:1])[0].astype(np.int64) & bits
+    starts = np.flatnonzero((np.diff(codes, prepend=codes[:1]) != 0) & (codes != 0))
     return [Event(float(start / raw.info["sfreq"]), str(codes[start])) for start in starts]
 
 
-def _opened(path: Path, trigger: str | None = None) -> Any:
+def _chosen(path: Path, channels: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+    """Open a recording with the rate of the channels that are wanted, and name them."""
+    raw = _opened(path)
+    signals = {} if path.suffix.lower() == ".fif" else dict(zip(raw.ch_names, read_signals(path), strict=True))
+    chosen = tuple(_known(name, raw) for name in channels) or _electrodes(raw, signals)
+    if not chosen:
+        raise CorruptFile(f"{path} holds no electrode, only {', '.join(raw.ch_names) or 'nothing'}; name its channels")
+    if signals:
+        check_signals(path, chosen, [signals[name] for name in chosen])
+        if len({signal.samples for signal in signals.values()}) > 1:  # MNE brings all to the highest rate
+            raw = _opened(path, only=chosen)
+    return raw, chosen
+
+
+def _opened(path: Path, trigger: str | None = None, only: Sequence[str] | None = None) -> Any:
     kind = path.suffix.lower()
-    if kind not in _KINDS:
-        raise InvalidInput(f"{path} ends in {path.suffix!r}; wanted {', '.join(_KINDS)}")
+    if kind not in KINDS:
+        raise InvalidInput(f"{path} ends in {path.suffix!r}; wanted {', '.join(KINDS)}")
     if not path.is_file():
         raise MissingData(f"{path} is not there; wanted a recording")
     try:
@@ -91,24 +127,19 @@ def _opened(path: Path, trigger: str | None = None) -> Any:
     try:
         if kind == ".fif":
             return read_raw_fif(path, allow_maxshield=True, verbose="error")
-        _check_length(path, _BYTES[kind])
-        read = read_raw_bdf if kind == ".bdf" else read_raw_edf
-        return read(path, stim_channel="auto" if trigger is None else [trigger], verbose="error")
+        read_signals(path)
+        return (read_raw_bdf if kind == ".bdf" else read_raw_edf)(
+            path,
+            stim_channel="auto" if trigger is None else [trigger],
+            include=None if only is None else list(only),
+            infer_types=True,
+            exclude_after_unique=True,
+            verbose="error",
+        )
     except CorruptFile:
         raise
     except Exception as error:  # a damaged file raises nearly anything
         raise _damaged(path, error) from error
-
-
-def _check_length(path: Path, width: int) -> None:
-    with path.open("rb") as file:
-        head = file.read(256)
-        header, records, signals = int(head[184:192]), int(head[236:244]), int(head[252:256])
-        file.seek(256 + 216 * signals)  # behind names, units and ranges
-        samples = sum(int(file.read(8)) for _ in range(signals))
-    promised, size = header + records * samples * width, path.stat().st_size
-    if size < promised:
-        raise CorruptFile(f"{path} has {size:,} bytes, and its header promises {promised:,}; copy it again")
 
 
 def _values(path: Path, raw: Any, channels: Sequence[str]) -> Any:  # (C, S)
@@ -118,10 +149,11 @@ def _values(path: Path, raw: Any, channels: Sequence[str]) -> Any:  # (C, S)
         raise _damaged(path, error) from error
 
 
-def _electrodes(raw: Any) -> list[str]:
+def _electrodes(raw: Any, signals: dict[str, Signal]) -> tuple[str, ...]:
     typed = zip(raw.ch_names, raw.get_channel_types(), strict=True)
     electrodes = [name for name, kind in typed if kind == "eeg" and name not in raw.info["bads"]]
-    return [name for name in electrodes if not name.startswith(_BIOSEMI)]
+    told = [name for name in electrodes if name in signals and signals[name].label.upper().startswith(_KIND)]
+    return tuple(told or (name for name in electrodes if not _OTHERS.match(name)))
 
 
 def _known(name: str, raw: Any) -> str:

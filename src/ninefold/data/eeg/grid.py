@@ -5,6 +5,8 @@ Row 0 is the front of the head, column 0 its left.
 
 from __future__ import annotations
 
+import re
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _LEAST_SIDE: Final = 9
 _MOST_SIDE: Final = 65
 _MONTAGES: Final = ("easycap-M1", "colin27_1005", "standard_1005")  # 74 on a sphere; 343 on a head, renamed by MNE
+_REFERENCE: Final = re.compile(r"(\.+|-(ref|le|avg))$")  # "Fz-REF" and "Fz.." lie where "Fz" does
 _LEVEL: Final = 0.5  # cells: electrodes whose places differ by less count as in one row, or column
 
 # The plane of Yang and others 2018: as the released code has it, row by row.
@@ -62,9 +65,17 @@ def deap_grid() -> Grid:
     >>> int(grid.rows[CHANNELS.index("Cz")]), int(grid.columns[CHANNELS.index("Cz")])
     (4, 4)
     """
-    lines = [line.split() for line in _PLANE.strip().splitlines()]
-    cells = {name: (row, column) for row, line in enumerate(lines) for column, name in enumerate(line)}
-    rows, columns = np.array([cells[name] for name in CHANNELS]).T
+    return plane_of(CHANNELS)
+
+
+def plane_of(channels: Sequence[str]) -> Grid:
+    """Give the published plane where it has a cell for each of the channels, else that of `grid_of`; raises as that."""
+    lines = [line.lower().split() for line in _PLANE.strip().splitlines()]
+    cells = {name: (row, column) for row, line in enumerate(lines) for column, name in enumerate(line) if name != "."}
+    sites = _sites(channels)
+    if not set(sites) <= set(cells) or len(set(sites)) < len(sites):
+        return grid_of(channels)
+    rows, columns = np.array([cells[site] for site in sites]).T
     return Grid(len(lines), len(lines[0]), rows, columns)
 
 
@@ -78,7 +89,7 @@ def grid_of(channels: Sequence[str], positions: NDArray[np.float64] | None = Non
     is the smallest square of 9x9, 11x11, ... on which all find one.
 
     Args:
-        channels: C names.
+        channels: C names; case does not matter, nor dots or -Ref, -LE and -Avg at their end.
         positions: (C, 3), x to the right, y to the front, z upwards, from the middle of the head, in any unit; None
             takes MNE's for names of the 10-20 system and its extensions: on a sphere if that montage has them all.
 
@@ -89,7 +100,7 @@ def grid_of(channels: Sequence[str], positions: NDArray[np.float64] | None = Non
     >>> grid_of(["left", "top", "right"], np.array([[-1.0, 0, 0], [0, 0, 1], [1, 0, 0]])).columns
     array([0, 4, 8])
     """
-    places = _unrolled(_known_positions(channels) if positions is None else np.asarray(positions, float), channels)
+    places = _unrolled(positions_of(channels) if positions is None else np.asarray(positions, float), channels)
     for side in range(_LEAST_SIDE, _MOST_SIDE + 1, 2):
         cells = _placed(places * (side - 1) / 2, side)
         if cells is not None:
@@ -99,6 +110,16 @@ def grid_of(channels: Sequence[str], positions: NDArray[np.float64] | None = Non
         f"{len(channels)} channels found no cells of their own on a plane of {_MOST_SIDE}x{_MOST_SIDE}; leave out "
         "those that lie on one another"
     )
+
+
+def raster(channels: int) -> Grid:
+    """Give a square plane for channels of which no place is known: side by side, row by row.
+
+    >>> raster(5).rows
+    array([0, 0, 0, 1, 1])
+    """
+    side = ceil(sqrt(channels))
+    return Grid(side, side, *divmod(np.arange(channels), side))
 
 
 def on_grid(values: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
@@ -150,19 +171,26 @@ def _placed(places: NDArray[np.float64], side: int) -> NDArray[np.int64] | None:
     return cells
 
 
-def _known_positions(channels: Sequence[str]) -> NDArray[np.float64]:
+def positions_of(channels: Sequence[str]) -> NDArray[np.float64]:  # (C, 3)
+    """Give MNE's positions of electrodes, in metres from the middle of the head; raises as `grid_of`."""
     try:
         from mne.channels import get_builtin_montages, make_standard_montage
     except ImportError as error:
         raise MissingExtra.of("mne", "eeg") from error
-    lost: Sequence[str] = channels
+    lost, sites = list(channels), _sites(channels)
     for montage in (name for name in _MONTAGES if name in get_builtin_montages()):
         places = make_standard_montage(montage).get_positions()["ch_pos"]
         known = {name.lower(): place for name, place in places.items()}
-        lost = [name for name in channels if name.lower() not in known]
+        lost = [name for name, site in zip(channels, sites, strict=True) if site not in known]
         if not lost:
-            return np.stack([known[name.lower()] for name in channels]) - _middle(np.stack([*known.values()]))
-    raise InvalidInput(f"MNE's montages of the extended 10-20 system have no {', '.join(lost)}; give positions")
+            return np.stack([known[site] for site in sites]) - _middle(np.stack([*known.values()]))
+    raise InvalidInput(
+        f"MNE's montages of the extended 10-20 system have no {', '.join(lost)}; leave them out or give positions"
+    )
+
+
+def _sites(channels: Sequence[str]) -> list[str]:
+    return [_REFERENCE.sub("", name.lower()) for name in channels]
 
 
 def _middle(points: NDArray[np.float64]) -> NDArray[np.float64]:

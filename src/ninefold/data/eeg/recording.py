@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 import numpy as np
 
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 SCALES: Final = ("valence", "arousal", "dominance", "liking")
 LEAST_RATING: Final = 1.0
 MOST_RATING: Final = 9.0
+
+
+class Setup(NamedTuple):
+    """How trials were recorded.
+
+    Args:
+        channels: C names of electrodes.
+        hertz: samples per second, > 0.
+        rest: seconds at the beginning of every trial before the stimulus, >= 0.
+    """
+
+    channels: tuple[str, ...]
+    hertz: float
+    rest: float
 
 
 @final
@@ -46,7 +60,7 @@ class Subject:
         hertz: samples per second, > 0.
         channels: C names of electrodes.
         rest: seconds at the beginning of every trial before the stimulus, >= 0.
-        ratings: float64 (T, 4), from 1 to 9, in the order of `SCALES`.
+        ratings: float64 (T, 4), from 1 to 9, in the order of `SCALES`; nan throughout a scale that was not asked.
     """
 
     name: str
@@ -76,7 +90,8 @@ class Subject:
             )
         for trial, potentials in enumerate(self.volts, start=1):
             self._check_trial(trial, potentials)
-        wrong = np.argwhere(~((self.ratings >= LEAST_RATING) & (self.ratings <= MOST_RATING)))
+        asked = ~np.isnan(self.ratings).all(axis=0)  # (4,)
+        wrong = np.argwhere(asked & ~((self.ratings >= LEAST_RATING) & (self.ratings <= MOST_RATING)))
         if len(wrong):
             trial, scale = wrong[0]
             raise CorruptFile(
@@ -110,7 +125,7 @@ def cut(
     Args:
         recording: of one person.
         onsets: when each stimulus begins, in seconds from the recording's beginning.
-        ratings: (T, 4), of the stimuli, in the order of `SCALES`.
+        ratings: (T, 4), of the stimuli, in the order of `SCALES`; nan throughout a scale that was not asked.
         name: of the person.
         seconds: of stimulus, > 0.
         rest: seconds before it, >= 0.

@@ -1,4 +1,4 @@
-"""Recordings made up in the form of DEAP's, of which is known what they tell about the ratings.
+"""Recordings made up, in the form of DEAP's unless told, of which is known what they tell about the ratings.
 
 The potentials are noise in four bands, alike at neighbouring electrodes. Its strength, in logarithms, is a sum: of the
 person, of the trial from beginning to end, of the stimulus alone, of a drift from second to second, and, while
@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, final
+from math import ceil
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 import numpy as np
 
-from ninefold.data.eeg.deap import CHANNELS, HERTZ, REST, write_deap
+from ninefold.data.eeg.deap import HERTZ, SETUP, write_deap
 from ninefold.data.eeg.filters import BANDS
-from ninefold.data.eeg.grid import deap_grid
-from ninefold.data.eeg.recording import LEAST_RATING, MOST_RATING, SCALES, Subject
-from ninefold.errors import InvalidInput, UnknownName
+from ninefold.data.eeg.grid import plane_of, raster
+from ninefold.data.eeg.recording import LEAST_RATING, MOST_RATING, SCALES, Setup, Subject
+from ninefold.errors import InvalidInput, MissingExtra, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,8 +66,21 @@ PRESETS: Final = {
 }
 
 
+class _Head(NamedTuple):
+    """Where electrodes lie, in a form that can be looked up.
+
+    Args:
+        channels: C names.
+        rows, columns: C each, in cells.
+    """
+
+    channels: tuple[str, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+
 def synthetic_subject(
-    preset: str | Preset, number: int, *, trials: int = 40, seconds: int = 60, seed: int = 0
+    preset: str | Preset, number: int, *, trials: int = 40, seconds: int = 60, seed: int = 0, setup: Setup = SETUP
 ) -> Subject:
     """Make up the recordings of one person.
 
@@ -74,11 +88,14 @@ def synthetic_subject(
         preset: one of `PRESETS`, or its name.
         number: of the person, from 1; every one is another.
         trials: >= 1; trial k is the same stimulus for all people.
-        seconds: of stimulus, >= 1, behind 3 s of rest.
-        seed: >= 0; the same seed and number give the same person, whoever was made before and on how many threads.
+        seconds: of stimulus, >= 1, behind the rest.
+        seed: >= 0; the same seed and number give the same person, whoever was made before, and, of up to 32 electrodes,
+            on how many threads.
+        setup: electrodes, rate and rest; at rates that are no whole number, a second has the nearest one of samples.
+            Electrodes whose place is not known count as neighbours in the order of their names.
 
     Returns:
-        The 32 electrodes of DEAP at 128 Hz, in volts.
+        The electrodes' potentials in volts: of DEAP's 32 at 128 Hz, behind 3 s of rest, unless told.
 
     Raises:
         UnknownName: when no preset has the name.
@@ -90,9 +107,11 @@ def synthetic_subject(
     _check(number, trials, seconds, seed)
     rng = np.random.default_rng((seed, number))
     ratings = _ratings(rng, np.random.default_rng((seed, 0)).normal(size=(trials, len(SCALES))))
-    gains = np.exp(_log_gains(rng, _preset(preset), ratings, round(REST) + seconds))
-    volts = np.stack([_potentials(rng, gain) for gain in gains])
-    return Subject(f"s{number:02d}", volts, HERTZ, CHANNELS, REST, ratings)
+    head, second, before = _head(setup.channels), round(setup.hertz), ceil(setup.rest)
+    gains = np.exp(_log_gains(rng, _preset(preset), ratings, head, (before, seconds)))
+    volts = np.stack([_potentials(rng, gain, head, setup.hertz) for gain in gains])
+    volts = volts[:, :, before * second - round(setup.rest * setup.hertz) :]
+    return Subject(f"s{number:02d}", volts, setup.hertz, setup.channels, setup.rest, ratings)
 
 
 def synthetic_channels(
@@ -154,62 +173,82 @@ def _ratings(rng: Generator, stimuli: NDArray[np.float64]) -> NDArray[np.float64
     return ratings
 
 
-def _log_gains(rng: Generator, preset: Preset, ratings: NDArray[np.float64], seconds: int) -> NDArray[np.float64]:
-    trials, bands, knots = len(ratings), len(BANDS), seconds + 1
-    person = _PERSON * rng.normal() + _MAP * _smooth(rng, bands)
-    trial = preset.trial * _smooth(rng, trials, bands)
-    stimulus = preset.stimulus * _smooth(rng, trials, bands) + _effect(rng, preset, ratings)  # (T, B, C)
-    drift = np.empty((knots, trials, bands, len(CHANNELS)))
+@lru_cache(maxsize=4)
+def _head(channels: tuple[str, ...]) -> _Head:
+    try:
+        grid = plane_of(channels)
+    except (InvalidInput, MissingExtra):
+        grid = raster(len(channels))
+    return _Head(channels, tuple(grid.rows.tolist()), tuple(grid.columns.tolist()))
+
+
+def _log_gains(
+    rng: Generator, preset: Preset, ratings: NDArray[np.float64], head: _Head, seconds: tuple[int, int]
+) -> NDArray[np.float64]:
+    trials, bands, knots = len(ratings), len(BANDS), sum(seconds) + 1
+    person = _PERSON * rng.normal() + _MAP * _smooth(rng, head, bands)
+    trial = preset.trial * _smooth(rng, head, trials, bands)
+    stimulus = preset.stimulus * _smooth(rng, head, trials, bands) + _effect(rng, preset, ratings, head)  # (T, B, C)
+    drift = np.empty((knots, trials, bands, len(head.channels)))
     drift[0] = rng.normal(size=drift[0].shape)
     for knot in range(1, knots):
         drift[knot] = _MEMORY * drift[knot - 1] + np.sqrt(1 - _MEMORY**2) * rng.normal(size=drift[0].shape)
-    lasts = np.arange(knots)[:, None, None, None] > REST
+    lasts = np.arange(knots)[:, None, None, None] > (seconds[0] or -1)  # all the time where there is no rest
     return np.moveaxis(person + trial + lasts * stimulus + _DRIFT * drift, 0, -1)  # (T, B, C, knots)
 
 
-def _effect(rng: Generator, preset: Preset, ratings: NDArray[np.float64]) -> NDArray[np.float64]:  # (T, B, C)
-    effect = np.zeros((len(ratings), len(BANDS), len(CHANNELS)))
-    for common, rating in zip(_common_maps(), ratings.T, strict=False):
-        own = _smooth(rng, len(BANDS))
+def _effect(
+    rng: Generator, preset: Preset, ratings: NDArray[np.float64], head: _Head
+) -> NDArray[np.float64]:  # (T, B, C)
+    effect = np.zeros((len(ratings), len(BANDS), len(head.channels)))
+    for common, rating in zip(_common_maps(head.channels), ratings.T, strict=False):
+        own = _smooth(rng, head, len(BANDS))
         mixed = preset.shared * common + np.sqrt(1 - preset.shared**2) * own / _rms(own)
         effect += preset.effect * np.tanh((rating - 5) / 2)[:, None, None] * mixed
     return effect
 
 
-def _common_maps() -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # of valence and arousal, (B, C) each
-    valence, arousal = np.zeros((2, len(BANDS), len(CHANNELS)))
+def _common_maps(channels: tuple[str, ...]) -> tuple[NDArray[np.float64], ...]:  # valence, arousal: (B, C) each
+    valence, arousal = np.zeros((2, len(BANDS), len(channels)))
     _, alpha, beta, gamma = range(len(BANDS))
-    valence[alpha, _at(_FRONT_LEFT)], valence[alpha, _at(_FRONT_RIGHT)] = 1, -1
-    arousal[alpha, _at(_BACK)] = -1
+    left, right, sides, back, centre = (
+        np.isin(channels, names) for names in (_FRONT_LEFT, _FRONT_RIGHT, _SIDES, _BACK, _CENTRE)
+    )
+    valence[alpha], arousal[alpha] = 1.0 * left - right, -1.0 * back
     for band in (beta, gamma):
-        valence[band, _at(_SIDES)] = arousal[band, _at(_CENTRE)] = 1
-    return valence / _rms(valence), arousal / _rms(arousal)
+        valence[band], arousal[band] = sides, centre
+    return valence / (_rms(valence) or 1.0), arousal / (_rms(arousal) or 1.0)
 
 
-def _potentials(rng: Generator, gain: NDArray[np.float64]) -> NDArray[np.float64]:  # one trial: (C, S)
-    seconds, second = gain.shape[-1] - 1, round(HERTZ)
+def _potentials(
+    rng: Generator, gain: NDArray[np.float64], head: _Head, hertz: float
+) -> NDArray[np.float64]:  # one trial: (C, S)
+    channels, seconds, second = len(head.channels), gain.shape[-1] - 1, round(hertz)
     ramp = np.arange(second) / second
-    sources = np.zeros((len(CHANNELS), seconds, second))
-    for band, amplitude in enumerate(_amplitudes(seconds)):
+    sources = np.zeros((channels, seconds, second))
+    for band, amplitude in enumerate(_amplitudes(seconds, hertz)):
         first, width = np.flatnonzero(amplitude)[0], np.count_nonzero(amplitude)
-        spectrum = np.zeros((len(CHANNELS), len(amplitude)), complex)
-        spectrum[:, first : first + width] = _mixed(rng, 2 * width).view(complex) * amplitude[first : first + width]
+        drawn = _mixed(rng, head, 2 * width).view(complex)  # (C, width)
+        spectrum = np.zeros((channels, len(amplitude)), complex)
+        spectrum[:, first : first + width] = drawn * amplitude[first : first + width]
         wave = np.fft.irfft(spectrum, seconds * second).reshape(sources.shape)
         knots = gain[band][..., None]  # (C, knots, 1)
         sources += wave * (knots[:, :-1] + ramp * np.diff(knots, axis=1))
-    return (sources - sources.mean(axis=0)).reshape(len(CHANNELS), -1)  # to the average of all electrodes
+    average = sources.mean(axis=0) if channels > 1 else 0.0  # what amplifiers of many electrodes measure against
+    return (sources - average).reshape(channels, -1)
 
 
-def _mixed(rng: Generator, draws: int) -> NDArray[np.float64]:  # (C, draws), alike at near electrodes
+def _mixed(rng: Generator, head: _Head, draws: int) -> NDArray[np.float64]:  # (C, draws), alike at near electrodes
+    channels = len(head.channels)
     # Products this small are left to one thread: the last bits of larger ones depend on how many threads there are.
-    blocks = _reach(_MIXED) @ rng.normal(size=(-(-draws // _BLOCK), len(CHANNELS), _BLOCK))
-    return blocks.swapaxes(0, 1).reshape(len(CHANNELS), -1)[:, :draws]
+    blocks = _reach(_MIXED, head) @ rng.normal(size=(-(-draws // _BLOCK), channels, _BLOCK))
+    return blocks.swapaxes(0, 1).reshape(channels, -1)[:, :draws]
 
 
 @lru_cache(maxsize=4)
-def _amplitudes(seconds: int) -> NDArray[np.float64]:  # (B, frequencies), of 1/f power with a peak at 10 Hz
-    samples = seconds * round(HERTZ)
-    hertz = np.fft.rfftfreq(samples, 1 / HERTZ)
+def _amplitudes(seconds: int, rate: float) -> NDArray[np.float64]:  # (B, frequencies), of 1/f power, a peak at 10 Hz
+    samples = seconds * round(rate)
+    hertz = np.fft.rfftfreq(samples, 1 / rate)
     low, high = np.array([(band.low, band.high) for band in BANDS]).T[..., None]
     within = (hertz >= low) & (hertz < high)
     shape = within / np.sqrt(np.maximum(hertz, 1)) * (1 + 2 * np.exp(-((hertz - 10) ** 2) / 2))
@@ -233,20 +272,16 @@ def _body(rng: Generator, trials: int, samples: int) -> NDArray[np.float64]:  # 
     return 1e-6 * noise
 
 
-def _smooth(rng: Generator, *shape: int) -> NDArray[np.float64]:  # (*shape, C), of variance 1
-    return rng.normal(size=(*shape, len(CHANNELS))) @ _reach(_SMOOTH).T
+def _smooth(rng: Generator, head: _Head, *shape: int) -> NDArray[np.float64]:  # (*shape, C), of variance 1
+    return rng.normal(size=(*shape, len(head.channels))) @ _reach(_SMOOTH, head).T
 
 
 @lru_cache(maxsize=4)
-def _reach(cells: float) -> NDArray[np.float64]:  # (C, C): makes independent draws alike at near electrodes
-    grid = deap_grid()
-    apart = (grid.rows[:, None] - grid.rows) ** 2 + (grid.columns[:, None] - grid.columns) ** 2
-    return np.linalg.cholesky(np.exp(-apart / (2 * cells**2)) + 1e-9 * np.eye(len(CHANNELS)))
+def _reach(cells: float, head: _Head) -> NDArray[np.float64]:  # (C, C): makes independent draws alike where near
+    rows, columns = np.array((head.rows, head.columns))
+    apart = (rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2
+    return np.linalg.cholesky(np.exp(-apart / (2 * cells**2)) + 1e-9 * np.eye(len(rows)))
 
 
 def _rms(values: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(values**2)))
-
-
-def _at(names: tuple[str, ...]) -> list[int]:
-    return [CHANNELS.index(name) for name in names]

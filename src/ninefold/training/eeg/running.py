@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ninefold.data.eeg.cohort import open_cohort
-from ninefold.storage import write_text
+from ninefold.storage import alone_in, write_text
 from ninefold.training.crossval import cross_validate
 from ninefold.training.eeg.figures import draw_accuracies, draw_topography
 from ninefold.training.eeg.folder import ACCURACIES, NULL, REPORT, TOPOGRAPHY, open_folder
@@ -20,6 +20,7 @@ from ninefold.training.progress import say, style_here
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ninefold.data.eeg.cohort import Cohort
     from ninefold.training.crossval import Outcome
     from ninefold.training.eeg.settings import EegSettings
 
@@ -44,8 +45,10 @@ def study(settings: EegSettings, out: Path, *, jobs: int | None = None, progress
     Raises:
         MissingData: when there is no such folder, or it lacks somebody.
         CorruptFile: when no recording can be used.
-        InvalidInput: when no fold can be computed.
-        RunError: when the folder holds something with other settings, or the system ended a process.
+        InvalidInput: when no fold can be computed, people were recorded in different ways, the target was not rated,
+            or the network is wanted and there is no plane for the electrodes.
+        RunError: when the folder holds something with other settings, another process is at work there, or the system
+            ended a process.
         StorageFull: when the disk has no room.
         MissingExtra: when a package is not installed.
 
@@ -53,7 +56,12 @@ def study(settings: EegSettings, out: Path, *, jobs: int | None = None, progress
     convolutional neural network with 3D input for EEG-based emotion recognition", ICONIP 2018.
     """
     style = style_here(progress)
-    cohort = open_cohort(settings.data, settings.subjects or None)
+    cohort = open_cohort(settings.data, settings.subjects or None, settings.channels)
+    with alone_in(out):
+        return _studied(cohort, settings, out, jobs, style)
+
+
+def _studied(cohort: Cohort, settings: EegSettings, out: Path, jobs: int | None, style: str) -> EegReport:
     open_folder(settings, out)
     people, left_out = measure_all(cohort, settings.features(), style)
     outcome = _predicted(people, settings, out, jobs, style)
@@ -72,7 +80,8 @@ def study(settings: EegSettings, out: Path, *, jobs: int | None = None, progress
 
 def _predicted(people: list[Person], settings: EegSettings, out: Path, jobs: int | None, style: str) -> Outcome:
     examples = rows_of(people, settings)
-    return cross_validate(examples, builders(settings), settings.plan(), out, jobs=jobs, progress=style)
+    models = builders(settings, people[0].setup.channels)
+    return cross_validate(examples, models, settings.plan(), out, jobs=jobs, progress=style)
 
 
 def _tested(people: list[Person], outcome: Outcome) -> list[Person]:

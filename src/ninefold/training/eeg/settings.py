@@ -34,7 +34,8 @@ class EegSettings:
     """Everything that decides a study; two studies with equal settings do the same.
 
     Args:
-        data: "synthetic:" and the name of a preset, or a folder of DEAP's files.
+        data: "synthetic:" and the name of a preset, a folder of DEAP's files, or one of recordings with a table of
+            their trials, see `data.eeg.trials.read_trials`.
         target: which rating is told: above 5, or not; one of `SCALES`.
         bands: which models are shown, of `ALL_BANDS`; the field then holds them from low to high. All are measured,
             and a window is scaled over all, as published.
@@ -43,6 +44,7 @@ class EegSettings:
         protocol: a name of `crossval.PROTOCOLS`.
         folds: how many, >= 2; None: the protocol's own number.
         subjects: numbers of people; (): all of them.
+        channels: of recordings with a table, which electrodes, in the order wanted; (): all of them.
         window: seconds, > 0.
         overlap: of a window with the next, in parts of a window, 0 <= overlap < 1.
         phase: of the filters, causal or zero.
@@ -64,6 +66,7 @@ class EegSettings:
     protocol: str = DEFAULT
     folds: int | None = None
     subjects: tuple[int, ...] = ()
+    channels: tuple[str, ...] = ()
     window: float = 1.0
     overlap: float = 0.0
     phase: str = "causal"

@@ -8,7 +8,7 @@ from ninefold.data.eeg.cohort import Cohort
 from ninefold.data.eeg.feature_cache import measured
 from ninefold.data.eeg.features import Features, measure
 from ninefold.data.eeg.filters import BANDS
-from ninefold.data.eeg.recording import Subject
+from ninefold.data.eeg.recording import Setup, Subject
 
 
 class One(Cohort):
@@ -22,6 +22,9 @@ class One(Cohort):
         self.reads += 1
         volts = 1e-5 * np.random.default_rng(self.seed).normal(size=(2, 3, 640))
         return Subject(name, volts, 128.0, ("Fz", "Cz", "Pz"), 1.0, np.full((2, 4), 5.0))
+
+    def setup(self, _name):
+        return Setup(("Fz", "Cz", "Pz"), 128.0, 1.0)
 
     def digest(self, name):
         return f"{name} {self.seed}"

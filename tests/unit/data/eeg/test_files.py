@@ -3,7 +3,7 @@ import builtins
 import numpy as np
 import pytest
 
-from ninefold.data.eeg.files import Event, events, read_recording
+from ninefold.data.eeg.files import Event, events, read_parts, read_recording
 from ninefold.data.eeg.recording import cut
 from ninefold.errors import CorruptFile, InvalidInput, MissingData, MissingExtra, UnknownName
 
@@ -94,6 +94,26 @@ def test_a_fif_is_read_in_volts_with_its_triggers(fif):
     assert (recording.channels, recording.hertz) == (("Fz", "Cz"), 128)
     np.testing.assert_allclose(recording.volts, raw_array(annotated=False).get_data()[:2], rtol=1e-6, atol=1e-12)
     assert events(fif) == [Event(300 / 128, "5")]
+
+
+def test_what_a_channel_of_triggers_is_from_the_beginning_is_none(tmp_path, numbers):
+    numbers[3] += 6
+    path = write_bdf(tmp_path / "s02.bdf", ["Fz", "Cz", "EXG1", "Status"], numbers)
+    assert events(path)[0] == Event(300 / HERTZ, "10")
+
+
+def test_a_fif_has_codes_of_sixteen_bits_in_the_channel_that_composes_the_others(tmp_path):
+    values = np.zeros((3, 1280))
+    values[0] = 1e-5 * np.random.default_rng(0).normal(size=1280)
+    values[1, 100:110], values[2, 100:110], values[2, 500:510] = 5, 0x305, 0x300
+    info = mne.create_info(["Fz", "STI 001", "STI101"], 128.0, ["eeg", "stim", "stim"])
+    mne.io.RawArray(values, info, verbose="error").save(tmp_path / "s01_raw.fif", verbose="error")
+    assert events(tmp_path / "s01_raw.fif") == [Event(100 / 128, "773"), Event(500 / 128, "768")]
+    assert events(tmp_path / "s01_raw.fif", mask=0xFF) == [Event(100 / 128, "5")]
+
+
+def test_the_parts_of_a_fif_are_found(fif):
+    assert read_parts(fif) == [fif]
 
 
 def test_annotations_are_read_where_there_is_no_channel_of_triggers(tmp_path):

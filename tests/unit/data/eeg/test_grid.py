@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ninefold.data.eeg.deap import CHANNELS
-from ninefold.data.eeg.grid import deap_grid, grid_of, on_grid
+from ninefold.data.eeg.grid import deap_grid, grid_of, on_grid, plane_of
 from ninefold.errors import InvalidInput
 
 # The plane of the paper's code, cell by cell.
@@ -83,10 +83,23 @@ def test_names_alone_lie_almost_where_the_paper_has_them():
     assert all(sides[left] + sides[right] == 8 for left, right in (("F7", "F8"), ("C3", "C4"), ("PO3", "PO4")))
 
 
+def test_channels_that_the_published_plane_has_lie_there_in_any_order_and_spelling():
+    grid = plane_of(["O2", "FP1", "Fz-REF", "cz.."])
+    assert (grid.height, grid.width) == (9, 9)
+    assert cells(grid) == [PUBLISHED[name] for name in ("O2", "Fp1", "Fz", "Cz")]
+
+
+def test_other_channels_lie_on_the_plane_of_their_montage():
+    pytest.importorskip("mne", reason="MNE is not installed")
+    for names in (["Fz", "FCz", "Cz-Ref"], ["Fz", "Fz-Ref"]):  # not there, and twice in one cell
+        assert cells(plane_of(names)) == cells(grid_of(names))
+        assert len(set(cells(plane_of(names)))) == len(names)
+
+
 def test_names_that_only_the_larger_montage_has_and_names_that_none_has():
     pytest.importorskip("mne", reason="MNE is not installed")
     grid = grid_of(["FFC1h", "Cz", "ffc2h", "OI1h"])
     assert grid.columns[0] < grid.columns[1] < grid.columns[2]
     assert grid.rows[0] < grid.rows[1] < grid.rows[3]
-    with pytest.raises(InvalidInput, match="have no hEOG; give positions"):
+    with pytest.raises(InvalidInput, match="have no hEOG; leave them out or give positions"):
         grid_of(["Cz", "hEOG"])

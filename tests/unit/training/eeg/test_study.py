@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ninefold.data.eeg.synthetic import synthetic_files
-from ninefold.errors import InvalidInput, MissingData
+from ninefold.errors import InvalidInput, MissingData, RunError
 from ninefold.training.crossval import Row, protocol
 from ninefold.training.eeg import EegSettings, study
 from ninefold.training.eeg.published import published
@@ -52,6 +52,12 @@ def test_a_study_that_was_done_is_not_done_again(people, tmp_path):
     again = studied(people, tmp_path)
     assert (again.scores, again.per_subject) == (first.scores, first.per_subject)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("**/folds/*")} == kept
+
+
+def test_a_folder_that_another_process_studies_in_is_refused(people, taken):
+    with pytest.raises(RunError, match=r"process \d+ is working in .*taken"):
+        studied(people, taken)
+    assert not (taken / "config.yaml").exists()
 
 
 def _study_and_stop(people, out):
@@ -139,5 +145,9 @@ def test_what_is_too_little_to_judge_by_is_said():
     assert "fewer than ten trials" in few
     (people,) = remarks(settings, kind, [row(subjects=3, null_off_chance=False)])
     assert "3 people" in people
+    (alone,) = remarks(settings, protocol("leave-one-trial-out"), [row(null_off_chance=False)])
+    assert alone.endswith("compare with 0.5 rather than with the majority")
+    (tests,) = remarks(settings, kind, [row(null_off_chance=False)] * 3)
+    assert tests == "the p-values are of 3 tests, and not corrected for their number"
     (none,) = remarks(EegSettings("synthetic:null", null_subjects=0), kind, [row(null=None, null_off_chance=None)])
     assert "no null" in none
