@@ -63,12 +63,17 @@ def test_text_is_read_by_its_header(tmp_path, end):
     [
         ("solid cube", "starts with b'soli'"),
         (TEXT.replace("end_header", "header"), "end_header"),
-        (TEXT.replace("ascii", "binary_big_endian"), "binary_big_endian"),
+        (
+            TEXT.replace("ascii", "binary"),
+            "the format 'binary'; wanted ascii or binary_little",
+        ),
         (TEXT.replace("property float x", "property list uchar int x"), "list uchar int x"),
         (TEXT.replace("vertex 3", "vertex 9"), "promises 9 points"),
         (TEXT.replace("0.5 1 255", "0.5 one 255"), "point 0 is '0.5 one 255 -2'"),
         (TEXT.replace("0.5 1 255", "0.5 1 256"), "point 0"),
         (TEXT.replace("0.5 1 255", "0.5 1"), "point 0"),
+        (TEXT.replace("0.5 1 255", "0.5 1 25.5"), "point 0"),
+        (TEXT.replace("0.5 1 255", "1e300 1 255"), "point 0"),
         (TEXT.replace("element vertex 3", "element camera 1\nproperty float f\nelement vertex 3"), "'camera'"),
         (TEXT.replace("element vertex 3\n", ""), "'face' before"),
         (TEXT.replace("vertex 3", "vertex many"), "'face' before"),
@@ -80,6 +85,23 @@ def test_a_bad_ply_is_refused_with_its_path(tmp_path, text, said):
     with pytest.raises(CorruptFile, match=said) as caught:
         read_ply(written(tmp_path / "bad.ply", text))
     assert "bad.ply" in str(caught.value)
+
+
+def test_a_big_endian_ply_is_read_as_its_little_endian_twin(tmp_path):
+    write_ply(tmp_path / "a.ply", columns())
+    table = np.zeros(5, [(name, values.dtype.newbyteorder(">")) for name, values in columns().items()])
+    for name, values in columns().items():
+        table[name] = values
+    header = (tmp_path / "a.ply").read_bytes().partition(b"end_header\n")[0].replace(b"little", b"big")
+    again = read_ply(written(tmp_path / "b.ply", header + b"end_header\n" + table.tobytes()))
+    for name, values in columns().items():
+        assert again[name].dtype == values.dtype
+        assert np.array_equal(again[name], values)
+
+
+def test_a_comment_does_not_end_a_header(tmp_path):
+    found = read_ply(written(tmp_path / "a.ply", TEXT.replace("by hand", "before end_header")))
+    assert found["x"].tolist() == [0.5, -1, 3]
 
 
 def test_a_binary_ply_that_was_cut_off_is_refused(tmp_path):
@@ -106,6 +128,7 @@ def test_a_scan_is_read_in_its_own_order(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        (b"", "has no point"),
         (bytes(30), "30 bytes"),
         (np.array([[0, 0, 0, 0], [0, np.inf, 0, 0]], "<f4").tobytes(), "point 1"),
     ],

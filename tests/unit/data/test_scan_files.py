@@ -45,3 +45,9 @@ def test_scans_without_points_or_numbers_are_refused(tmp_path, values, said):
     write_ply(tmp_path / "a.ply", dict.fromkeys("xyz", np.array(values, np.float32)))
     with pytest.raises(CorruptFile, match=said):
         read_scan(tmp_path / "a.ply", ())
+
+
+def test_a_number_that_is_too_large_is_refused_without_a_warning(tmp_path):
+    write_ply(tmp_path / "a.ply", dict.fromkeys("xyz", np.array([0.0, 1e300])))
+    with pytest.raises(CorruptFile, match=r"point 1 is \(inf"):
+        read_scan(tmp_path / "a.ply", ())

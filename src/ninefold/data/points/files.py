@@ -66,4 +66,5 @@ def _columns(path: Path) -> Mapping[str, np.ndarray]:
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
-    return (values / _FULL.get(values.dtype, 1.0)).astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        return (values / _FULL.get(values.dtype, 1.0)).astype(np.float32)

@@ -1,7 +1,7 @@
-"""PLY files: the properties of points by name, as text or as little-endian binary.
+"""PLY files: the properties of points by name, as text or binary.
 
     ply
-    format ascii 1.0                       or binary_little_endian 1.0
+    format ascii 1.0                       or binary_little_endian 1.0, or binary_big_endian 1.0
     comment anything
     element vertex 2                       how many points
     property float x                       a column; as text, a number per column and point
@@ -38,7 +38,7 @@ _TYPES: Final = {
     **dict.fromkeys(("double", "float64"), "<f8"),
 }
 _NAMES: Final = {"u1": "uchar", "<i4": "int", "<f4": "float", "<f8": "double"}
-_FORMATS: Final = ("ascii", "binary_little_endian")
+_ORDERS: Final = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _LONGEST_HEADER: Final = 1 << 16
 
 
@@ -63,7 +63,10 @@ def read_ply(path: Path) -> dict[str, np.ndarray]:
         raise CorruptFile(f"{path} cannot be read ({error.strerror}); copy it again") from error
     lines, body = _header(path, content)
     form, count, columns = _described(path, lines)
-    table = _from_text(path, body, count, columns) if form == "ascii" else _from_bytes(path, body, count, columns)
+    if form == "ascii":
+        table = _from_text(path, body, count, columns)
+    else:
+        table = _from_bytes(path, body, count, columns.newbyteorder(_ORDERS[form])).astype(columns)
     return {name: table[name].copy() for name in columns.names or ()}
 
 
@@ -105,8 +108,8 @@ def _code(values: np.ndarray) -> str:
 def _header(path: Path, content: bytes) -> tuple[list[str], bytes]:
     if content[:4] not in (b"ply\n", b"ply\r"):
         raise CorruptFile(f"{path} starts with {content[:4]!r}; a PLY file starts with a line 'ply'")
-    end = content.find(b"end_header", 0, _LONGEST_HEADER)
-    start = content.find(b"\n", end) + 1
+    end = content.find(b"\nend_header", 0, _LONGEST_HEADER)
+    start = content.find(b"\n", end + 1) + 1
     if end < 0 or start == 0:
         raise CorruptFile(f"{path} has no line 'end_header'; copy or download it again")
     return content[:end].decode("latin-1").splitlines(), content[start:]
@@ -130,8 +133,8 @@ def _described(path: Path, lines: list[str]) -> tuple[str, int, np.dtype]:
                 raise CorruptFile(f"{path}: points have the property {came!r}; wanted a type of {', '.join(_TYPES)}")
             case _:
                 pass
-    if form not in _FORMATS:
-        raise CorruptFile(f"{path} has the format {form!r}; wanted {' or '.join(_FORMATS)}: convert it")
+    if form not in _ORDERS:
+        raise CorruptFile(f"{path} has the format {form!r}; wanted {' or '.join(_ORDERS)}: convert it")
     if count < 0 or not columns or len({name for name, _ in columns}) < len(columns):
         raise CorruptFile(f"{path} describes no points: wanted an element 'vertex' with properties of different names")
     return form, count, np.dtype(columns)
@@ -150,12 +153,16 @@ def _from_text(path: Path, body: bytes, count: int, columns: np.dtype) -> np.nda
     lines = body.splitlines()[:count]
     if len(lines) < count:
         raise CorruptFile(f"{path} promises {count:,} points and holds {len(lines):,}; copy or download it again")
-    table = np.empty(count, columns)
-    for i, line in enumerate(lines):
-        words = line.split()
-        try:
-            table[i] = tuple(map(float, words))
-        except (ValueError, OverflowError) as error:
-            came = line[:60].decode("latin-1")
-            raise CorruptFile(f"{path}: point {i} is {came!r}; wanted {len(columns)} numbers in range") from error
+    table, whole = np.empty(count, columns), [i for i in range(len(columns)) if columns[i].kind in "iu"]
+    with np.errstate(over="raise"):
+        for i, line in enumerate(lines):
+            try:
+                values = [float(word) for word in line.split()]
+                table[i] = tuple(values)
+                fits = all(values[place].is_integer() for place in whole)
+            except (ValueError, ArithmeticError):
+                fits = False
+            if not fits:
+                came = line[:60].decode("latin-1")
+                raise CorruptFile(f"{path}: point {i} is {came!r}; wanted {len(columns)} numbers in range")
     return table

@@ -34,9 +34,11 @@ def read_velodyne(path: Path) -> Tensor:
 
     Raises:
         MissingData: when the file is not there.
-        CorruptFile: when it holds no whole number of points, or a number that is none.
+        CorruptFile: when it holds no point, a part of one, or a number that is none.
     """
     content = _read(path)
+    if not content:
+        raise CorruptFile(f"{path} has no point; leave it out")
     if len(content) % 16:
         raise CorruptFile(
             f"{path} has {len(content):,} bytes; a scan has 16 per point (four float32), so it was cut off or is none"
