@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 
@@ -11,7 +12,7 @@ from ninefold.errors import InvalidInput
 from ninefold.kernels.llvm.meetings import meetings
 from ninefold.kernels.llvm.site_lists import neighbours
 from ninefold.sparse.search import found_pairs, output_sites
-from ninefold.sparse.sites import Sites
+from ninefold.sparse.sites import Sites, check_cells
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ninefold.spec import Axes, SparseSpec
+
+_LONGEST: Final = 2**20  # cells of an axis: every part of the native finder takes 4 bytes for each of them
+_MOST_KEYS: Final = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,10 @@ class KernelMap:
     mirrored: bool = False
     memory: dict[Hashable, Any] = field(default_factory=dict, repr=False)
     is_swapped: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without the memory, as `Sites` do."""
+        return {**vars(self), "memory": {}}
 
     @property
     def volume(self) -> int:
@@ -105,7 +113,7 @@ def kernel_map(sites: Sites, spec: SparseSpec) -> KernelMap:
         spec: the geometry.
 
     Raises:
-        InvalidInput: when the sites are on another grid.
+        InvalidInput: when the sites are on another grid, or the output's grids have too many cells.
 
     >>> from ninefold.sparse import Sites
     >>> from ninefold.spec import SparseSpec
@@ -135,7 +143,8 @@ class _Found(NamedTuple):
 
 def _found(sites: Sites, spec: SparseSpec) -> _Found:
     mirrored = spec.kind == "submanifold"
-    if sites.coords.device.type == "cpu":
+    check_cells(spec.out_size, sites.batch)
+    if sites.coords.device.type == "cpu" and _is_native(sites, spec):
         return _found_natively(sites, spec)
     outputs = None if mirrored else output_sites(sites, spec)
     kept = spec.offsets[: spec.volume // 2] if mirrored else spec.offsets
@@ -146,6 +155,14 @@ def _found(sites: Sites, spec: SparseSpec) -> _Found:
         starts.append(starts[-1] + len(rows))
     in_rows, out_rows = (torch.cat([none, *side]) for side in (zip(*pairs, strict=True) if pairs else ((), ())))
     return _Found(outputs, in_rows, out_rows, tuple(starts), {})
+
+
+def _is_native(sites: Sites, spec: SparseSpec) -> bool:
+    """Whether the native finders have room: for keys of 62 bits, and for memory as long as an axis."""
+    if spec.kind != "submanifold":
+        return max(spec.out_size) <= _LONGEST
+    axes = zip(spec.size, spec.dilation, spec.kernel, strict=True)
+    return prod(n + d * (k // 2) for n, d, k in axes) * sites.batch <= _MOST_KEYS
 
 
 def _found_natively(sites: Sites, spec: SparseSpec) -> _Found:

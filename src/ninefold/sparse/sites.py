@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
+from operator import index
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, final
 
 import torch
 
 from ninefold.errors import InvalidInput
-from ninefold.kernels.llvm.site_lists import gathered, site_keys, sorted_with_rows
+from ninefold.kernels.llvm.site_lists import can_sort, sorted_sites
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ninefold.spec import Axes
 
 _MOST_CELLS: Final = 2**62
+_LONGEST: Final = 2**31 - 1  # cells of an axis, and pictures: coordinates are int32
 _INTEGERS: Final = (torch.int32, torch.int64, torch.int16, torch.uint8, torch.int8)
 
 
@@ -56,21 +58,21 @@ class Sites:
         Raises:
             InvalidInput: when the shape or dtype is wrong, or a site lies outside or comes twice: naming the first row.
         """
-        grid = tuple(int(n) for n in size)
+        try:
+            grid, given = tuple(index(n) for n in size), None if batch is None else index(batch)
+        except TypeError as error:
+            raise InvalidInput(f"size={size} and batch={batch} came; wanted integers, one size per axis") from error
         _check_form(coords, grid)
-        pictures = (int(coords[:, 0].max()) + 1 if len(coords) else 1) if batch is None else batch
-        if prod(grid) * max(pictures, 1) > _MOST_CELLS:
-            raise InvalidInput(f"{pictures} grids of {grid} have more than 2^62 cells; take larger cells")
+        pictures = max(1, int(coords[:, 0].max()) + 1 if len(coords) else 1) if given is None else given
+        check_cells(grid, pictures)
         narrow = coords.to(torch.int32).contiguous()
-        found, keys, order, twice = _sorted(coords, narrow, (pictures, *grid))
+        found, order, twice = _sorted(coords, narrow, (pictures, *grid))
         if twice >= 0:
             first, second = sorted(order[twice - 1 : twice + 1].tolist())
             raise InvalidInput(
                 f"rows {first} and {second} are both site {tuple(coords[first].tolist())}; give every site once"
             )
-        sites = cls(found, grid, pictures)
-        sites._keys = keys
-        return sites, order
+        return cls(found, grid, pictures), order
 
     @property
     def dims(self) -> int:
@@ -89,6 +91,10 @@ class Sites:
         if self.coords.device == torch.device(device):
             return self
         return Sites(self.coords.to(device), self.size, self.batch)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle without the memory: what is there may hold addresses of this process."""
+        return Sites, (self.coords, self.size, self.batch)
 
     def __len__(self) -> int:
         """Number of active sites, N."""
@@ -115,6 +121,25 @@ def rows_of(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     return rows, keys[rows] == wanted
 
 
+def check_cells(size: Axes, batch: int) -> None:
+    """Refuse grids whose cells cannot be numbered.
+
+    Args:
+        size: of a grid.
+        batch: number of grids.
+
+    Raises:
+        InvalidInput: when there are too many cells, or less than no grids.
+    """
+    if max(*size, batch) > _LONGEST or prod(size) * batch > _MOST_CELLS:
+        raise InvalidInput(
+            f"{batch} grids of {size} came; wanted up to 2^31 - 1 grids and cells per axis, and 2^62 cells in all: "
+            "take larger cells"
+        )
+    if batch < 0:
+        raise InvalidInput(f"batch={batch} came; wanted the number of pictures, at least 0")
+
+
 def _keys(coords: Tensor, size: Axes) -> Tensor:
     keys = coords[:, 0].long()
     for axis, n in enumerate(size, start=1):
@@ -134,30 +159,22 @@ def _check_form(coords: Tensor, size: Axes) -> None:
 
 class _Sorted(NamedTuple):
     coords: Tensor
-    keys: Tensor
     order: Tensor
     twice: int  # the first row that is the same site as the one before, or -1
 
 
 def _sorted(coords: Tensor, narrow: Tensor, limits: tuple[int, ...]) -> _Sorted:
     """Sort sites by their keys, once none is outside."""
-    if coords.device.type != "cpu" or (
-        coords.dtype != torch.int32 and not torch.equal(narrow.to(coords.dtype), coords)
-    ):
+    is_whole = coords.dtype == torch.int32 or torch.equal(narrow.to(coords.dtype), coords)
+    if coords.device.type != "cpu" or not is_whole or not can_sort(len(coords), limits):
         outside = ((coords < 0) | (coords >= coords.new_tensor(limits, dtype=torch.int64))).any(dim=1).nonzero()
         _refuse_outside(coords, int(outside[0]) if len(outside) else -1, limits)
         keys, order = torch.sort(_keys(coords, limits[1:]), stable=True)
         twice = (keys[1:] == keys[:-1]).nonzero()
-        return _Sorted(narrow[order], keys, order, int(twice[0]) + 1 if len(twice) else -1)
-    found = site_keys(narrow.numpy(), limits)
+        return _Sorted(narrow[order], order, int(twice[0]) + 1 if len(twice) else -1)
+    found = sorted_sites(narrow.numpy(), limits)
     _refuse_outside(coords, found.outside, limits)
-    if found.are_sorted:
-        return _Sorted(narrow.clone(), torch.from_numpy(found.keys), torch.arange(len(coords)), -1)
-    ordered, rows = sorted_with_rows(found.keys)
-    sites = gathered(narrow.numpy(), ordered, rows)
-    return _Sorted(
-        torch.from_numpy(sites.coords), torch.from_numpy(ordered), torch.from_numpy(sites.order), sites.twice
-    )
+    return _Sorted(torch.from_numpy(found.coords), torch.from_numpy(found.order), found.twice)
 
 
 def _refuse_outside(coords: Tensor, row: int, limits: tuple[int, ...]) -> None:

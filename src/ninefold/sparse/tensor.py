@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+import torch
+
 from ninefold.errors import InvalidInput
 from ninefold.sparse.sites import Sites
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
     from torch import Tensor
 
     from ninefold.spec import Axes
@@ -62,7 +64,7 @@ class SparseTensor:
                 f"features of shape {tuple(features.shape)} came for {len(coords)} sites; wanted one row each"
             )
         sites, order = Sites.of(coords.to(features.device), size, batch)
-        return cls(features[order], sites, (1,) * len(sites.size))
+        return cls(_in_order(features, order), sites, (1,) * len(sites.size))
 
     @classmethod
     def from_dense(cls, grid: Tensor) -> Self:
@@ -70,8 +72,13 @@ class SparseTensor:
 
         Args:
             grid: (N, C, *size).
+
+        Raises:
+            InvalidInput: when it has no or too many spatial axes.
         """
-        coords = grid.abs().amax(dim=1).nonzero()  # sorted as sites are
+        if grid.dim() < 3:
+            raise InvalidInput(f"a grid of shape {tuple(grid.shape)} came; wanted (N, C, *size)")
+        coords = (grid != 0).any(dim=1).nonzero()  # sorted as sites are
         features = grid.movedim(1, -1)[tuple(coords.T)]
         return cls.of(features, coords, grid.shape[2:], len(grid))
 
@@ -112,3 +119,11 @@ class SparseTensor:
     def to(self, device: torch.device | str) -> SparseTensor:
         """Give the same tensor on another device."""
         return SparseTensor(self.features.to(device), self.sites.to(device), self.stride)
+
+
+def _in_order(features: Tensor, order: Tensor) -> Tensor:
+    """Give rows in an order; where NumPy can, by NumPy: torch's threads would go on waiting where ours compute next."""
+    needs_gradient = features.requires_grad and torch.is_grad_enabled()
+    if needs_gradient or features.dtype != torch.float32 or features.device.type != "cpu":
+        return features[order]
+    return torch.from_numpy(np.take(features.detach().numpy(), order.numpy(), axis=0))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SparseKind = Literal["sparse", "submanifold", "transposed"]
 _MOST_AXES = 4
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,8 @@ class SparseSpec:
             raise InvalidSpec(f"size={self.size} has {self.dims} axes; wanted 1 to {_MOST_AXES}")
         for name, least in (("size", 1), ("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
             values: Axes = getattr(self, name)
-            if len(values) != self.dims or min(values) < least:
-                raise InvalidSpec(f"{name}={values} came; wanted {self.dims} integers of at least {least}")
+            if len(values) != self.dims or min(values) < least or max(values) > _LARGEST:
+                raise InvalidSpec(f"{name}={values} came; wanted {self.dims} integers from {least} to 2^31 - 1")
         if self.kind == "submanifold" and (
             any(k % 2 == 0 for k in self.kernel) or {*self.stride} != {1} or {*self.padding} != {0}
         ):

@@ -1,5 +1,7 @@
 """Finding an output's sites and pairs natively, against the loops of the rulebook."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,15 @@ def test_sites_may_lie_far_apart_on_a_long_axis(rng):
     spec = SparseSpec.of((3, 1_000_003), 3, stride=2, padding=1)
     places = [(0, y, x) for y in range(3) for x in rng.integers(0, 1_000_003, 20)]
     check(np.array(sorted({*places, (0, 0, 0), (0, 2, 1_000_002)}), np.int32), spec)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the largest resident memory as Linux counts it")
+def test_a_long_line_takes_no_memory_where_no_site_is():
+    from resource import RUSAGE_SELF, getrusage
+
+    before, cells = getrusage(RUSAGE_SELF).ru_maxrss, 2**28
+    check(np.array([[0, 5], [0, cells - 2]], np.int32), SparseSpec.of((cells,), 1))
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 2**18  # KiB, of 2^20 for every place
 
 
 def test_grids_may_have_more_than_2_to_the_31_cells():

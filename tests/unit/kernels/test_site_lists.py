@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ninefold import reference
-from ninefold.kernels.llvm.site_lists import gathered, neighbours, site_keys, sorted_with_rows
+from ninefold.kernels.llvm.site_lists import can_sort, neighbours, sorted_sites
 from ninefold.spec import SparseSpec
 
 SIZES = {1: (40,), 2: (9, 11), 3: (6, 7, 8), 4: (4, 5, 4, 3)}
@@ -47,34 +47,45 @@ def test_nothing_is_beside_nothing():
     assert neighbours(none, SparseSpec.of((5, 5, 5), 3, kind="submanifold")).starts == (0,) * 14
 
 
-@pytest.mark.parametrize("bits", [1, 11, 12, 13, 40, 62])
-def test_keys_are_sorted_and_equal_ones_keep_their_order(rng, bits):
-    keys = rng.integers(0, 2**bits, 5000)
-    ordered, rows = sorted_with_rows(keys.copy())
-    wanted = np.argsort(keys, kind="stable")
-    np.testing.assert_array_equal(rows, wanted)
-    np.testing.assert_array_equal(ordered, keys[wanted])
+@pytest.mark.parametrize("size", [(8, 1), (8, 5, 1), (1, 1), (9, 1, 4)])
+def test_lines_of_one_cell_have_neighbours_in_other_lines(rng, size):
+    spec = SparseSpec.of(size, 3, kind="submanifold")
+    coords = drawn(rng, size, 0.7)
+    lists, book = neighbours(coords, spec), reference.rulebook(coords.tolist(), spec)
+    assert [rules(lists, k) for k in range(spec.volume // 2)] == [
+        sorted(book.rules[k]) for k in range(spec.volume // 2)
+    ]
 
 
-def test_keys_tell_what_is_outside_and_whether_they_are_sorted():
+@pytest.mark.parametrize("size", [(2,), (2000,), (40, 50), (7, 100, 900), (30, 40, 50, 60), (2**31 - 1, 3000)])
+def test_sites_are_sorted_and_equal_ones_keep_their_order(rng, size):
+    coords = np.stack([rng.integers(0, n, 3000) for n in (3, *size)], axis=1).astype(np.int32)
+    found, wanted = sorted_sites(coords, (3, *size)), np.lexsort(coords.T[::-1])
+    np.testing.assert_array_equal(found.order, wanted)
+    np.testing.assert_array_equal(found.coords, coords[wanted])
+    same = np.flatnonzero((coords[wanted][1:] == coords[wanted][:-1]).all(axis=1))
+    assert (found.outside, found.twice) == (-1, same[0] + 1 if len(same) else -1)
+
+
+def test_sites_that_are_sorted_stay_as_they_are_in_memory_of_their_own():
     coords = np.array([[0, 1, 2], [0, 3, 0], [1, 0, 0]], np.int32)
-    assert site_keys(coords, (2, 4, 3))[1:] == (-1, True)
-    assert site_keys(coords, (2, 4, 3)).keys.tolist() == [5, 9, 12]
-    assert site_keys(coords[::-1].copy(), (2, 4, 3)).are_sorted is False
-    assert site_keys(coords, (2, 3, 3)).outside == 1
-    assert site_keys(-coords, (2, 4, 3)).outside == 0
+    found = sorted_sites(coords, (2, 4, 3))
+    assert not np.shares_memory(found.coords, coords)
+    assert (found.coords.tolist(), found.order.tolist(), *found[2:]) == (coords.tolist(), [0, 1, 2], -1, -1)
 
 
 @pytest.mark.parametrize("columns", [2, 3, 4, 5])
-def test_gathered_sites_stand_in_the_order_of_their_keys(rng, columns):
-    coords = rng.integers(0, 9, (50, columns)).astype(np.int32)
-    rows = rng.permutation(50).astype(np.int32)
-    found = gathered(coords, np.arange(50), rows)
-    np.testing.assert_array_equal(found.coords, coords[rows])
-    np.testing.assert_array_equal(found.order, rows)
-    assert found.twice == -1
+def test_the_first_site_outside_is_told(columns):
+    coords = np.ones((5, columns), np.int32)
+    coords[4] = -1
+    for axis in range(columns):
+        sizes = [2] * columns
+        sizes[axis] = 1
+        assert sorted_sites(coords, tuple(sizes)).outside == 0
+    assert sorted_sites(coords, (2,) * columns).outside == 4
 
 
-def test_the_first_of_equal_keys_is_told():
-    coords, rows = np.zeros((5, 2), np.int32), np.arange(5, dtype=np.int32)
-    assert gathered(coords, np.array([0, 3, 3, 7, 7]), rows).twice == 2
+def test_no_sites_are_sorted_and_too_many_cells_are_for_others():
+    assert len(sorted_sites(np.empty((0, 3), np.int32), (1, 5, 5)).order) == 0
+    assert can_sort(1000, (1, 2**26, 2**27))
+    assert not can_sort(1000, (1, 2**26, 2**28))

@@ -1,4 +1,7 @@
+import copy
 import gc
+import pickle
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from ninefold import reference
 from ninefold.errors import InvalidInput
-from ninefold.sparse import Sites, kernel_map
+from ninefold.sparse import Sites, conv, kernel_map
 from ninefold.spec import SparseSpec
 
 
@@ -63,6 +66,21 @@ def test_the_same_sites_and_geometry_share_their_pairs_which_go_with_the_sites()
         gc.enable()
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_find_anew_what_is_kept_by_its_address(copied):
+    spec = SparseSpec.of((6, 6), 3, stride=2)
+    pairs = kernel_map(drawn_sites(spec, 0.5, 0), spec)
+    x, weight = torch.randn(len(pairs.inputs), 2), torch.randn(2, 3, 3, 2)
+    y = conv(x, weight, None, pairs)
+    assert pairs.memory
+    assert pairs.inputs.memory
+    other = copied(pairs)
+    assert not other.memory
+    assert not copied(pairs.inputs).memory
+    assert torch.equal(conv(x, weight, None, other), y)
+    assert other.swapped.inputs is other.outputs
+
+
 def test_a_swapped_map_leads_back():
     sites = drawn_sites(SparseSpec.of((6, 6), 2, stride=2), 0.4, 1)
     down = kernel_map(sites, SparseSpec.of((6, 6), 2, stride=2))
@@ -76,3 +94,39 @@ def test_sites_of_another_grid_are_refused():
     sites = drawn_sites(SparseSpec.of((6, 6), 1), 0.4, 1)
     with pytest.raises(InvalidInput, match=r"\(6, 6\)"):
         kernel_map(sites, SparseSpec.of((5, 6), 3, kind="submanifold"))
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        ((2**30,), {"stride": 2, "padding": 1}),
+        ((3, 2**31 - 1), {"stride": 2, "padding": (1, 0)}),
+        ((2**30,), {"kind": "transposed"}),
+        ((4, 4, 4, 4), {"kind": "submanifold", "dilation": (1, 2**21, 2**21, 2**21)}),
+        ((1, 1, 2**30, 2**31 - 1), {"kind": "submanifold"}),
+    ],
+)
+def test_grids_of_any_size_have_the_pairs_of_the_rulebook(size, options):
+    spec = SparseSpec.of(size, 3, **options)
+    axes = [torch.tensor(sorted({0, min(1, n - 1), n // 2, n - 1})) for n in size]
+    sites, _ = Sites.of(torch.cartesian_prod(torch.arange(2), *axes), size)
+    found = kernel_map(sites, spec)
+    book = reference.rulebook(sites.coords.tolist(), spec)
+    assert found.outputs.coords.tolist() == [list(site) for site in book.sites]
+    pairs = [list(zip(*(side.tolist() for side in found.pairs(k)), strict=True)) for k in range(spec.volume)]
+    assert pairs == [sorted(rules) for rules in book.rules]
+
+
+def test_an_axis_of_many_cells_takes_memory_for_the_pairs_only():
+    sites, _ = Sites.of(torch.tensor([[0, 0], [0, 2**29]]), (2**30,))
+    tracemalloc.start()
+    kernel_map(sites, SparseSpec.of((2**30,), 3, stride=2, padding=1))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**20
+
+
+def test_an_output_whose_coordinates_do_not_fit_is_refused():
+    sites, _ = Sites.of(torch.tensor([[0, 2**31 - 2]]), (2**31 - 1,))
+    with pytest.raises(InvalidInput, match=r"1 grids of \(4294967294,\) came"):
+        kernel_map(sites, SparseSpec.of((2**31 - 1,), 2, stride=2, kind="transposed"))

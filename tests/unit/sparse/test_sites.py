@@ -21,6 +21,14 @@ def test_grids_of_more_than_2_to_the_31_cells_have_distinct_keys():
     assert sites.keys.tolist() == [0, 2 * 401 * 3200 * 3200 - 2, 2 * 401 * 3200 * 3200 - 1]
 
 
+def test_grids_with_keys_that_leave_no_room_for_rows_are_sorted_too():
+    size = (2**31 - 1, 2**30)
+    sites, order = Sites.of(torch.tensor([[0, 2**31 - 2, 2**30 - 1], [0, 0, 7], [0, 2**31 - 2, 0]]), size)
+    assert (order.tolist(), sites.coords[:, 1].tolist()) == ([1, 2, 0], [0, 2**31 - 2, 2**31 - 2])
+    with pytest.raises(InvalidInput, match="rows 0 and 1 are both"):
+        Sites.of(torch.tensor([[0, 5, 5], [0, 5, 5], [0, 0, 0], [0, 2, 2]]), size)
+
+
 @pytest.mark.parametrize(
     ("coords", "part"),
     [
@@ -36,6 +44,22 @@ def test_what_is_no_site_is_refused(coords, part):
         Sites.of(torch.tensor(coords), (5, 4))
 
 
+@pytest.mark.parametrize(
+    ("coords", "size", "batch", "part"),
+    [
+        ([[0, 2**35]], (2**36,), None, r"1 grids of \(68719476736,\) came; wanted up to 2\^31 - 1"),
+        ([[2**33, 0]], (5,), None, "8589934593 grids"),
+        ([[0, 1, 1, 1]], (2**21, 2**21, 2**21), None, r"2\^62 cells"),
+        ([[0, 1]], (4.5,), None, r"size=\(4.5,\) and batch=None came; wanted integers"),
+        ([[0, 1]], 4, None, "size=4 and batch=None came"),
+        ([[0, 1]], (4,), -1, "batch=-1 came"),
+    ],
+)
+def test_grids_that_cannot_be_are_refused(coords, size, batch, part):
+    with pytest.raises(InvalidInput, match=part):
+        Sites.of(torch.tensor(coords), size, batch)
+
+
 def test_pictures_beyond_the_batch_are_refused():
     with pytest.raises(InvalidInput, match="outside 1 grids"):
         Sites.of(COORDS, (5, 4), batch=1)
@@ -44,6 +68,16 @@ def test_pictures_beyond_the_batch_are_refused():
 def test_coordinates_of_any_memory_layout_are_taken():
     sites, _ = Sites.of(COORDS.T.contiguous().T, (5, 4))
     assert sites.coords.is_contiguous()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_features_come_into_the_order_of_sites_and_gradients_back(dtype):
+    features = torch.arange(8.0, dtype=dtype).view(4, 2).requires_grad_()
+    order = Sites.of(COORDS, (5, 4))[1]
+    with torch.no_grad():
+        assert torch.equal(SparseTensor.of(features, COORDS, (5, 4)).features, features[order])
+    SparseTensor.of(features, COORDS, (5, 4)).features[0].sum().backward()
+    assert features.grad.sum(dim=1).tolist() == [2.0 * (row == order[0]) for row in range(4)]
 
 
 def test_a_tensor_and_its_grid_are_the_same_numbers():

@@ -8,14 +8,15 @@ _HEAD: Final = """  %p_head_{c} = getelementptr i32, ptr %head, i64 {c}
   %head_{c} = load i32, ptr %p_head_{c}"""
 _NODE: Final = """  %p_node_{c} = getelementptr i32, ptr %node, i64 {c}
   store i32 %head_{c}, ptr %p_node_{c}"""
-# For every output parent: which input parents lead to it, a bit for every place that one of their children meets, a
-# row for every bit in order, and again through the children, to write down who met which row. There are as many lists
-# as offsets, too many for a processor to see where each is going to write: the next line of cache is asked for early.
+LOW: Final = (1 << 32) - 1  # the bits of an item that are its input
+# For every output parent: through the input parents that lead to it, a bit for every place that one of their children
+# meets, a row for every bit in order, and again through the children, to write down who met which row. There are as
+# many lists as offsets, too many for a processor to see where each is going to write: the next line of cache is asked
+# for early.
 _MEET: Final = """
 define void @meet_{columns}({arguments}) #0 {{
 entry:
 {opening}
-  %own_taken = getelementptr i64, ptr %part, i64 %taken
   %own_words = getelementptr i64, ptr %part, i64 %marks
   %own_groups = getelementptr i64, ptr %own_words, i64 %words
   %own_ranks = getelementptr i64, ptr %part, i64 %ranks
@@ -31,43 +32,18 @@ parent:
   %begin_head = mul i64 %o, {columns}
   %head = getelementptr i32, ptr %heads, i64 %begin_head
 {head}
-  br label %path
-path:
-  %k = phi i64 [ 0, %parent ], [ %k_next, %path ]
-  %taken_count = phi i64 [ 0, %parent ], [ %taken_next, %path ]
-  %p_position = getelementptr i64, ptr %own_positions, i64 %k
-  %position = load i64, ptr %p_position
-  %k_next = add i64 %k, 1
-  %p_stop = getelementptr i64, ptr %pair_starts, i64 %k_next
-  %stop = load i64, ptr %p_stop
-  %p_output = getelementptr i32, ptr %pair_outputs, i64 %position
-  %narrow_output = load i32, ptr %p_output
-  %output = sext i32 %narrow_output to i64
-  %p_input = getelementptr i32, ptr %pair_inputs, i64 %position
-  %narrow_input = load i32, ptr %p_input
-  %input = sext i32 %narrow_input to i64
-  %twice = shl i64 %taken_count, 1
-  %p_taken = getelementptr i64, ptr %own_taken, i64 %twice
-  store i64 %k, ptr %p_taken
-  %p_taken_input = getelementptr i64, ptr %p_taken, i64 1
-  store i64 %input, ptr %p_taken_input
-  %is_there = icmp slt i64 %position, %stop
-  %is_this = icmp eq i64 %output, %o
-  %takes = and i1 %is_there, %is_this
-  %one = zext i1 %takes to i64
-  %position_next = add i64 %position, %one
-  store i64 %position_next, ptr %p_position
-  %taken_next = add i64 %taken_count, %one
-  %more_paths = icmp slt i64 %k_next, %paths
-  br i1 %more_paths, label %path, label %mark_input
+  %p_from_item = getelementptr i64, ptr %item_starts, i64 %o
+  %from_item = load i64, ptr %p_from_item
+  %p_to_item = getelementptr i64, ptr %p_from_item, i64 1
+  %to_item = load i64, ptr %p_to_item
+  br label %mark_input
 mark_input:
-  %m = phi i64 [ 0, %path ], [ %m_next, %marked ]
-  %low_input = phi i64 [ %groups, %path ], [ %low_marked, %marked ]
-  %high_input = phi i64 [ -1, %path ], [ %high_marked, %marked ]
-  %twice_m = shl i64 %m, 1
-  %name_m = or i64 %twice_m, 1
-  %p_input_m = getelementptr i64, ptr %own_taken, i64 %name_m
-  %input_m = load i64, ptr %p_input_m
+  %m = phi i64 [ %from_item, %parent ], [ %m_next, %marked ]
+  %low_input = phi i64 [ %groups, %parent ], [ %low_marked, %marked ]
+  %high_input = phi i64 [ -1, %parent ], [ %high_marked, %marked ]
+  %p_item_m = getelementptr i64, ptr %items, i64 %m
+  %item_m = load i64, ptr %p_item_m
+  %input_m = and i64 %item_m, {low}
   %twice_input_m = shl i64 %input_m, 1
   %p_bound_m = getelementptr i64, ptr %slot_bounds, i64 %twice_input_m
   %start_m = load i64, ptr %p_bound_m
@@ -106,7 +82,7 @@ marked:
   %low_marked = phi i64 [ %low_input, %mark_input ], [ %low_next, %mark ]
   %high_marked = phi i64 [ %high_input, %mark_input ], [ %high_next, %mark ]
   %m_next = add i64 %m, 1
-  %more_inputs = icmp slt i64 %m_next, %taken_next
+  %more_inputs = icmp slt i64 %m_next, %to_item
   br i1 %more_inputs, label %mark_input, label %scan
 scan:
   %g = phi i64 [ %low_marked, %marked ], [ %g_next, %next_group ]
@@ -159,12 +135,11 @@ next_group:
   %g_next = add i64 %g, 1
   br label %scan
 place_input:
-  %t = phi i64 [ 0, %scan ], [ %t_next, %placed ]
-  %twice_t = shl i64 %t, 1
-  %p_path_t = getelementptr i64, ptr %own_taken, i64 %twice_t
-  %path_t = load i64, ptr %p_path_t
-  %p_input_t = getelementptr i64, ptr %p_path_t, i64 1
-  %input_t = load i64, ptr %p_input_t
+  %t = phi i64 [ %from_item, %scan ], [ %t_next, %placed ]
+  %p_item_t = getelementptr i64, ptr %items, i64 %t
+  %item_t = load i64, ptr %p_item_t
+  %input_t = and i64 %item_t, {low}
+  %path_t = lshr i64 %item_t, 32
   %twice_input_t = shl i64 %input_t, 1
   %p_bound_t = getelementptr i64, ptr %bounds, i64 %twice_input_t
   %start_t = load i64, ptr %p_bound_t
@@ -202,7 +177,7 @@ put:
   br i1 %more_t, label %put, label %placed
 placed:
   %t_next = add i64 %t, 1
-  %more_placed = icmp slt i64 %t_next, %taken_next
+  %more_placed = icmp slt i64 %t_next, %to_item
   br i1 %more_placed, label %place_input, label %onward
 onward:
   %o_next = add i64 %o, 1
@@ -228,6 +203,7 @@ def meet(columns: int, arguments: str, opening: str) -> str:
     return _MEET.format(
         arguments=arguments,
         opening=opening,
+        low=LOW,
         columns=columns,
         wide=columns + 1,
         head="\n".join(_HEAD.format(c=c) for c in range(columns)),

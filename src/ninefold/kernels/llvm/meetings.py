@@ -14,22 +14,22 @@ On the last axis children are sites. Memory is that of the pairs and of one such
 from __future__ import annotations
 
 import ctypes
+from array import array
 from functools import cache, lru_cache
 from itertools import pairwise
 from math import gcd
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 import numpy as np
 
-from ninefold.kernels.llvm.meeting_code import FIELDS, meeting_code
-from ninefold.kernels.llvm.node_code import FIELDS as NODE_FIELDS
-from ninefold.kernels.llvm.node_code import entry_code, head_code
+from ninefold.kernels.llvm.meeting_code import meeting_code
+from ninefold.kernels.llvm.node_code import FIELDS, entry_code, node_code
 from ninefold.kernels.llvm.once import compute
 from ninefold.kernels.llvm.plan import CHUNKS_PER_THREAD, Step
 from ninefold.kernels.llvm.site_lists import Lists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from ninefold.kernels.llvm.site_lists import Int32, Int64
     from ninefold.spec import SparseSpec
@@ -38,19 +38,23 @@ _WORD: Final = 64  # bits, each a place on a line or a word of such bits
 _GAP: Final = 16  # words between the memory of two parts, so that threads share no line of cache
 _THREADED: Final = 40_000  # input nodes from which on a second thread is worth waking
 
-_HEADS: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
+_NODES: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 3)
 
 
 class _Nodes(NamedTuple):
-    """The nodes of a tree on one axis.
+    """The nodes of a tree on one axis, sorted.
 
     Args:
-        coords: int32 (N, columns), sorted: of the axes up to this one.
-        starts: int64 (N + 1,): where the children of each begin, on the next axis.
+        count: of them.
+        coords: address of int32 (count, columns), of which the last column counts.
+        columns: of it.
+        starts: address of int64 (count + 1,): where the children of each begin, on the next axis.
     """
 
-    coords: Int32
-    starts: Int64
+    count: int
+    coords: int
+    columns: int
+    starts: int = 0
 
 
 class _Met(NamedTuple):
@@ -58,16 +62,39 @@ class _Met(NamedTuple):
 
     Args:
         coords: int32 (M, columns): the output's nodes.
-        in_rows: int32: the input's nodes of all pairs, a list per offset of the axes up to this one. Behind the last
-            there is room for one more, because the native code looks before it knows that a list is at its end.
-        out_rows: int32: the output's.
+        rows: int32 (2, P): input's and output's nodes of all pairs, a list per offset of the axes up to this one.
         starts: int64: where each list begins, and the end.
     """
 
     coords: Int32
-    in_rows: Int32
-    out_rows: Int32
+    rows: Int32
     starts: Int64
+
+
+@final
+class _Arrays:
+    """Arrays that lie side by side in one piece of memory, and the memory of the parts.
+
+    Args:
+        zeros: 64-bit words of arrays that hold zeros.
+        others: of arrays that hold anything.
+        memory: words of zeros, apart: on a long axis there are many, of which the system gives those that are touched.
+    """
+
+    def __init__(self, zeros: Mapping[str, int], others: Mapping[str, int], memory: int) -> None:
+        begins, end = _side_by_side({**zeros, **others})
+        self._words = np.empty(end, np.int64)
+        self._words[: sum(zeros.values())] = 0
+        self._begins = begins
+        base = _address(self._words)
+        self._memory = np.zeros(memory, np.int64)
+        self.addresses = {name: base + 8 * begin for name, begin in begins.items()}
+        self.addresses["memory"] = _address(self._memory)
+
+    def numbers(self, name: str, count: int) -> Int64:
+        """Give the first 64-bit numbers of an array."""
+        begin = self._begins[name]
+        return self._words[begin : begin + count]
 
 
 def meetings(coords: Int32, spec: SparseSpec, threads: int = 1) -> tuple[Int32, Lists]:
@@ -80,109 +107,113 @@ def meetings(coords: Int32, spec: SparseSpec, threads: int = 1) -> tuple[Int32, 
     """
     if not len(coords):
         return np.empty((0, 1 + spec.dims), np.int32), Lists(*np.empty((2, 0), np.int32), (0,) * (spec.volume + 1))
-    levels = [_Nodes(coords, np.empty(0, np.int64))]
-    for _ in range(spec.dims):
-        levels.insert(0, _heads(levels[0].coords))
-    pictures = np.arange(len(levels[0].coords) + 1, dtype=np.int32)
-    met = _Met(levels[0].coords, pictures, pictures, np.array([0, len(levels[0].coords)], np.int64))
-    for axis, (parents, nodes) in enumerate(pairwise(levels)):
-        helpers = threads if len(nodes.coords) >= _THREADED else 1
-        entries = _entries(parents.starts, nodes.coords, _axis(spec, axis), helpers)
-        met = _along(met, entries, spec.out_size[axis], helpers)
-    return met.coords, Lists(met.in_rows[:-1], met.out_rows[:-1], tuple(met.starts.tolist()))
+    levels, met, _memory = _tree(coords)
+    for nodes, axis in zip(pairwise(levels), _axes(spec), strict=True):
+        met = _along(met, nodes, axis, threads if nodes[1].count >= _THREADED else 1)
+    return met.coords, Lists(*met.rows, tuple(met.starts.tolist()))
 
 
-def _heads(coords: Int32) -> _Nodes:
-    n, columns = coords.shape[0], coords.shape[1] - 1
-    heads, starts, count = np.empty((n, columns), np.int32), np.empty(n + 1, np.int64), np.empty(1, np.int64)
-    _heads_of(columns)(_address(coords), n, *map(_address, (heads, starts, count)))
-    return _Nodes(heads[: count[0]], starts[: count[0] + 1])
+def _tree(coords: Int32) -> tuple[list[_Nodes], _Met, tuple[np.ndarray, ...]]:
+    """Give the nodes of all axes, pictures first; how pictures meet themselves; and what the addresses lie in."""
+    n, columns = coords.shape
+    places, starts = np.empty((columns - 1, n + 1), np.int32), np.empty((columns - 1, n + 1), np.int64)
+    counts = np.empty(columns - 1, np.int64)
+    _nodes_of(columns - 1)(_address(coords), n, *map(_address, (places, starts, counts)))
+    numbers = counts.tolist()
+    at, begin, row = _address(places), _address(starts), n + 1
+    levels = [_Nodes(count, at + 4 * row * c, 1, begin + 8 * row * c) for c, count in enumerate(numbers)]
+    levels.append(_Nodes(n, _address(coords), columns))
+    pictures = numbers[0]
+    every, ends = np.array([range(pictures)] * 2, np.int32), np.array([0, pictures], np.int64)
+    return levels, _Met(places[0, :pictures, None], every, ends), (places, starts)
 
 
 @lru_cache(maxsize=256)
+def _axes(spec: SparseSpec) -> list[dict[str, int]]:
+    return [_axis(spec, axis) for axis in range(spec.dims)]
+
+
 def _axis(spec: SparseSpec, axis: int) -> dict[str, int]:
-    """Give those of `node_code.FIELDS` that the geometry decides, and the offsets."""
+    """Give those fields of the record that the geometry decides."""
     kernel, stride, dilation = spec.kernel[axis], spec.stride[axis], spec.dilation[axis]
     if spec.kind == "transposed":
         times, first, step, divisor, most = stride, -spec.padding[axis], dilation, 1, kernel
     else:
         times, first, step, divisor = 1, spec.padding[axis], -dilation, stride
         most = -(-kernel * gcd(stride, dilation) // stride)
-    limit, inverse = (spec.out_size[axis] - 1) * divisor + 1, -(-(1 << 63) // divisor)
-    given = {"times": 2 * times, "first": 2 * first, "step": 2 * step, "limit": 2 * limit, "most": most}
-    return given | {"inverse": _signed(inverse), "rest": _signed(2 * inverse - 1), "kernel": kernel}
+    words, turn = -(-spec.out_size[axis] // _WORD), (divisor & -divisor).bit_length() - 1
+    inverse = pow(divisor >> turn, -1, 1 << 64)
+    given = {"kernel": kernel, "words": words, "groups": -(-words // _WORD), "most": most}
+    given |= {"times": _signed(times * inverse), "first": _signed(first * inverse), "step": _signed(step * inverse)}
+    return given | {"turn": turn, "cells": spec.out_size[axis]}
 
 
-class _Entries(NamedTuple):
-    """Which places the nodes of an input meet on an axis, parent by parent, as `node_code` tells.
-
-    Args:
-        kernel: offsets along the axis.
-        addresses: of what the record of `meeting_code` points to.
-        memory: in which all of it lies.
-    """
-
-    kernel: int
-    addresses: dict[str, int]
-    memory: Int64
-
-
-def _entries(starts: Int64, coords: Int32, axis: dict[str, int], threads: int) -> _Entries:
-    """Give the entries of nodes whose parents' children begin at `starts`."""
-    parents, kernel, parts = len(starts) - 1, axis["kernel"], _parts(len(starts) - 1, threads)
-    room = len(coords) * axis["most"] + parts
-    sizes = {"bounds": 2 * parents, "slot_bounds": 2 * parents, "entry_rows": room, "slots": 2 * room}
-    sizes |= {"entry_places": _halved(room), "entry_counts": _halved(parents * kernel)}
-    begins, words = _side_by_side(sizes)
-    memory = np.empty(words, np.int64)
-    base = _address(memory)
-    addresses = {name: base + 8 * begin for name, begin in begins.items()}
-    given = {"parts": parts, "parents": parents, "columns": coords.shape[1], **axis, **addresses}
-    given |= {"coords": _address(coords), "starts": _address(starts)}
-    _run([_entries_of(kernel)], given, NODE_FIELDS, threads)
-    return _Entries(kernel, addresses, memory)
+def _along(met: _Met, nodes: tuple[_Nodes, _Nodes], axis: dict[str, int], threads: int) -> _Met:
+    """Go on by one axis, to the children of the input's parents."""
+    given, arrays = _given(met, nodes, axis, threads)
+    parts, columns, kernel = given["parts"], met.coords.shape[1], axis["kernel"]
+    record = array("q", [given.get(name, 0) for name in FIELDS])  # NumPy takes several times as long to make one
+    x, _ = record.buffer_info()
+    entries, count = ("entries", given["input_parts"]), ("count", 1)
+    before = [entries, count] if parts == 1 else [entries, ("sort_items", 1), ("tally", parts), ("sum_up", 1)]
+    _run([_Part(_kernel(name, kernel), units) for name, units in before], x, threads)
+    starts = arrays.numbers("starts", given["paths"] * kernel + 1)
+    pairs = int(starts[-1])
+    coords, rows = np.empty((pairs, columns + 1), np.int32), np.empty((2, pairs), np.int32)
+    first = _address(rows)
+    record[-3:] = array("q", [_address(coords), first, first + rows.strides[0]])
+    _run([_Part(_kernel(f"meet_{columns}", 0), parts), _Part(_kernel("renumber", 0), parts - 1)], x, threads)
+    firsts, counts = arrays.numbers("first_rows", parts), arrays.numbers("row_counts", parts)
+    return _Met(_joined(coords, firsts, counts), rows, starts)
 
 
-def _along(met: _Met, entries: _Entries, cells: int, threads: int) -> _Met:
-    """Go on by one axis, on which the output has so many cells."""
-    parts, columns = _parts(len(met.coords), threads), met.coords.shape[1]
-    given = _given(met, entries, cells)
-    memory, counts = np.zeros((parts, given["part_words"]), np.int64), np.zeros((2, parts), np.int64)
-    given |= {"parts": parts, "memory": _address(memory)} | _where({"first_rows": counts[0], "row_counts": counts[1]})
-    _run([_met_by("tally")], given, FIELDS, threads)
-    tallies = memory[:, given["places"] : given["taken"]]
-    ends = np.cumsum(tallies.T).reshape(-1, parts)  # of every part's pairs, where those of a list lie together
-    starts = np.concatenate([[0], ends[:, -1]])
-    counts[0, 1:] = np.cumsum(tallies.sum(axis=1))[:-1]  # every output node has a pair
-    tallies[:] = ends.T - tallies
-    coords, rows = np.empty((starts[-1], columns + 1), np.int32), np.empty((2, starts[-1] + 1), np.int32)
-    given |= _where({"coords": coords, "in_rows": rows[0], "out_rows": rows[1]})
-    _run([_met_by(f"meet_{columns}"), _met_by("renumber")], given, FIELDS, threads)
-    found = [coords[first : first + count] for first, count in counts.T.tolist()]
-    return _Met(np.concatenate(found), *rows, starts)
+def _joined(coords: Int32, firsts: Int64, counts: Int64) -> Int32:
+    """Give the rows that the parts wrote, each from its first row on."""
+    if len(counts) > 1:
+        parts = zip(firsts.tolist(), counts.tolist(), strict=True)
+        return np.concatenate([coords[first : first + count] for first, count in parts])
+    coords.resize((int(counts[0]), coords.shape[1]), refcheck=False)  # gives back the memory behind them
+    return coords
 
 
-def _given(met: _Met, entries: _Entries, cells: int) -> dict[str, int]:
-    """Give what the record holds before anything is counted."""
-    paths, words = len(met.starts) - 1, -(-cells // _WORD)
-    groups = -(-words // _WORD)
-    given = {"parents": len(met.coords), "paths": paths, "kernel": entries.kernel, "words": words, "groups": groups}
-    given |= _where({"heads": met.coords, "pair_inputs": met.in_rows, "pair_outputs": met.out_rows})
-    given |= {"pair_starts": _address(met.starts), **entries.addresses}
-    sizes = {"positions": paths, "places": paths * entries.kernel, "taken": 2 * paths, "marks": words + groups}
-    begins, end = _side_by_side({**sizes, "ranks": _halved(cells)})
-    return given | begins | {"part_words": end + _GAP}
+def _given(
+    met: _Met, nodes: tuple[_Nodes, _Nodes], axis: dict[str, int], threads: int
+) -> tuple[dict[str, int], _Arrays]:
+    """Give what the record holds before anything is counted, and what its addresses lie in."""
+    (parents, children), kernel = nodes, axis["kernel"]
+    outputs, pairs, paths = len(met.coords), met.rows.shape[1], len(met.starts) - 1
+    inputs, parts = _parts(parents.count, threads), _parts(outputs, threads)
+    own = {"places": paths * kernel, "marks": axis["words"] + axis["groups"], "ranks": 32 * axis["words"]}
+    begins, end = _side_by_side(own)
+    zeros = {"item_starts": outputs + 2, "first_rows": parts + 1}
+    room = children.count * axis["most"] + inputs
+    others = {"items": pairs, "starts": paths * kernel + 1, "row_counts": parts, "bounds": 2 * parents.count}
+    others |= {"slot_bounds": 2 * parents.count, "entry_rows": room, "slots": 2 * room}
+    others |= {"entry_places": _halved(room), "entry_counts": _halved(parents.count * kernel)}
+    arrays, first = _Arrays(zeros, others, parts * (end + _GAP)), _address(met.rows)
+    given = {**axis, **begins, **arrays.addresses, "part_words": end + _GAP, "parts": parts, "paths": paths}
+    given |= {"pair_inputs": first, "pair_outputs": first + met.rows.strides[0], "pair_starts": _address(met.starts)}
+    given |= {"inputs": parents.count, "child_starts": parents.starts, "input_parts": inputs, "parents": outputs}
+    given |= {"children": children.coords, "columns": children.columns, "heads": _address(met.coords)}
+    return given, arrays
 
 
-def _run(kernels: list[Any], given: dict[str, int], fields: Iterable[str], threads: int) -> None:
-    """Do all parts with some kernels, each when the one before is done; behind the first there is one part less."""
-    record = np.array([given.get(name, 0) for name in fields], np.int64)
-    x, parts = _address(record), given["parts"]
-    if parts == 1:
-        kernels[0](x, None, None, None, None, None, 0, 1, 0, 1)
+class _Part(NamedTuple):
+    """A kernel, and how many parts it does."""
+
+    kernel: Any
+    parts: int
+
+
+def _run(kernels: Sequence[_Part], x: int, threads: int) -> None:
+    """Do all parts with some kernels, each when the one before is done."""
+    if threads == 1:
+        for kernel in (kernel for kernel, parts in kernels if parts):
+            kernel(x, None, None, None, None, None, 0, 1, 0, 1)
         return
-    addresses = [ctypes.cast(kernel, ctypes.c_void_p).value or 0 for kernel in kernels]
-    compute([Step(a, (parts - i, 1), x=x, chunk=(1, 1)) for i, a in enumerate(addresses)], threads)
+    addresses = [ctypes.cast(kernel, ctypes.c_void_p).value or 0 for kernel, _ in kernels]
+    steps = [Step(a, (parts, 1), x=x, chunk=(1, 1)) for a, (_, parts) in zip(addresses, kernels, strict=True) if parts]
+    compute(steps, threads)
 
 
 def _parts(parents: int, threads: int) -> int:
@@ -203,11 +234,8 @@ def _halved(numbers: int) -> int:
 
 
 def _signed(number: int) -> int:
-    return number - (1 << 64) if number >> 63 else number
-
-
-def _where(arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-    return {name: _address(array) for name, array in arrays.items()}
+    """Give the number of 64 bits with a sign that is the same modulo 2^64."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def _address(array: np.ndarray) -> int:
@@ -216,15 +244,14 @@ def _address(array: np.ndarray) -> int:
 
 
 @cache
-def _heads_of(columns: int) -> Any:
-    return _HEADS(head_code(columns).addresses["heads"])
+def _nodes_of(axes: int) -> Any:
+    made = node_code(axes)
+    function = _NODES(made.addresses["nodes"])
+    function.library = made
+    return function
 
 
 @cache
-def _entries_of(kernel: int) -> Any:
-    return entry_code(kernel).kernel("entries")
-
-
-@cache
-def _met_by(name: str) -> Any:
-    return meeting_code().kernel(name)
+def _kernel(name: str, offsets: int) -> Any:
+    """Give a kernel; of all of them, only `entries` is made for so many offsets along the axis."""
+    return (entry_code(offsets) if name == "entries" else meeting_code()).kernel(name)

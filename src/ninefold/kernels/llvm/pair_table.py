@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from ninefold.kernels.llvm.site_lists import Int32, Int64
 
 BIN: Final = 256  # rows: the least that a thread takes at once
+_HEAD: Final = 2  # numbers of a table before its first offset
+_OF_LIST: Final = 3  # addresses
 
 _BOUNDS: Final = """
 declare i64 @llvm.smin.i64(i64, i64)
-; bounds[list][edge] = how many rows of a list are less than edge * bin; every list increases
-define void @block_bounds(ptr %rows, ptr %starts, i64 %lists, i64 %bin, i64 %edges, ptr %bounds) nounwind {
+; bounds[list][edge] = how many output rows of a list are less than edge * bin; every list increases
+; table[list * step] and the two behind it: addresses of the list's input rows, output rows, and bounds
+define void @block_bounds(
+  ptr %in_rows, ptr %rows, ptr %starts, i64 %lists, i64 %bin, i64 %edges, ptr %bounds, ptr %table, i64 %step
+) nounwind {
 entry:
   %some = icmp sgt i64 %lists, 0
   br i1 %some, label %list, label %leave
@@ -40,6 +45,14 @@ list:
   %count = sub i64 %stop, %start
   %before = mul i64 %l, %edges
   %list_bounds = getelementptr i32, ptr %bounds, i64 %before
+  %inputs = getelementptr i32, ptr %in_rows, i64 %start
+  %begin = mul i64 %l, %step
+  %p_inputs = getelementptr ptr, ptr %table, i64 %begin
+  store ptr %inputs, ptr %p_inputs
+  %p_outputs = getelementptr ptr, ptr %p_inputs, i64 1
+  store ptr %own, ptr %p_outputs
+  %p_bounds = getelementptr ptr, ptr %p_inputs, i64 2
+  store ptr %list_bounds, ptr %p_bounds
   br label %edge
 edge:
   %e = phi i64 [ 0, %list ], [ %e_next, %found ]
@@ -108,32 +121,26 @@ def pair_table(rows: int, sides: tuple[Int32, Int32], starts: Sequence[int], *, 
         mirrored: whether these are the offsets before the middle one of a submanifold convolution: then every row
             meets itself under that one, and the offsets behind it are those before it, read from their other side.
     """
-    places = np.array(starts, np.int64)
-    first, own = _addressed(rows, sides, places)
+    lists, edges, (first, last) = len(starts) - 1, -(-rows // BIN) + 1, map(_address, sides)
+    offsets = 2 * lists + 1 if mirrored else lists
+    places, bounds = np.array(starts, np.int64), np.empty((offsets, edges), np.int32)
+    numbers = np.empty(_HEAD + _OF_LIST * offsets, np.int64)
+    numbers[:_HEAD] = rows, offsets
+    table, own, given = _address(numbers) + 8 * _HEAD, _address(bounds), (_address(places), lists, BIN, edges)
+    _block_bounds()(*map(ctypes.c_int64, (first, last, *given, own, table, _OF_LIST)))
     if not mirrored:
-        return PairTable(_numbers(rows, first), (own,))
-    every = np.arange(rows, dtype=np.int32)
-    ends = np.minimum(np.arange(-(-rows // BIN) + 1) * BIN, rows).astype(np.int32)
-    middle = np.array([[every.ctypes.data, every.ctypes.data, ends.ctypes.data]], np.int64)
-    last, others = _addressed(rows, (sides[1], sides[0]), places)
-    return PairTable(_numbers(rows, np.concatenate([first, middle, last[::-1]])), (own, every, ends, others))
+        return PairTable(numbers, (bounds,))
+    every, middle = np.arange(rows, dtype=np.int32), _HEAD + _OF_LIST * lists
+    bounds[lists] = np.minimum(np.arange(edges) * BIN, rows)
+    numbers[middle : middle + _OF_LIST] = _address(every), _address(every), own + 4 * edges * lists
+    behind, end = own + 4 * edges * (lists + 1), table + 8 * _OF_LIST * (offsets - 1)
+    _block_bounds()(*map(ctypes.c_int64, (last, first, *given, behind, end, -_OF_LIST)))
+    return PairTable(numbers, (bounds, every))
 
 
-def _numbers(rows: int, addresses: Int64) -> Int64:
-    return np.concatenate([np.array([rows, len(addresses)], np.int64), addresses.ravel()])
-
-
-def _addressed(rows: int, sides: tuple[Int32, Int32], starts: Int64) -> tuple[Int64, Int32]:
-    """Give the three addresses of every list, and its bounds."""
-    lists, edges = len(starts) - 1, -(-rows // BIN) + 1
-    bounds = np.empty((lists, edges), np.int32)
-    arguments = sides[1].ctypes.data, starts.ctypes.data, lists, BIN, edges, bounds.ctypes.data
-    _block_bounds()(*map(ctypes.c_int64, arguments))
-    addresses = np.empty((lists, 3), np.int64)
-    addresses[:, 0] = sides[0].ctypes.data + 4 * starts[:-1]
-    addresses[:, 1] = sides[1].ctypes.data + 4 * starts[:-1]
-    addresses[:, 2] = bounds.ctypes.data + 4 * edges * np.arange(lists)
-    return addresses, bounds
+def _address(numbers: np.ndarray) -> int:
+    address: int = numbers.__array_interface__["data"][0]
+    return address
 
 
 @cache

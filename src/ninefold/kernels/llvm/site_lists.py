@@ -1,4 +1,4 @@
-"""Finding sites and pairs on a CPU: what `site_code` computes, for NumPy arrays.
+"""Finding sites and pairs on a CPU: what `site_code` and `neighbour_code` compute, for NumPy arrays.
 
 Coordinates are int32 (N, 1 + D), picture first. Sorted means by picture, then by the coordinates, the first axis first.
 """
@@ -6,15 +6,19 @@ Coordinates are int32 (N, 1 + D), picture first. Sorted means by picture, then b
 from __future__ import annotations
 
 import ctypes
+from array import array
 from functools import cache, lru_cache
+from itertools import accumulate
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ninefold.kernels.llvm.neighbour_code import WIDTHS, WINDOW, neighbour_code
 from ninefold.kernels.llvm.once import compute
 from ninefold.kernels.llvm.plan import Step
-from ninefold.kernels.llvm.site_code import WIDTHS, WINDOW, site_code
+from ninefold.kernels.llvm.site_code import site_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,81 +29,60 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
 _LAST = np.iinfo(np.int64).max
+_BITS = 64
 _DIGIT = 12  # bits that a pass of the sort looks at, at most
 _THREADED = 40_000  # sites from which on a second thread is worth waking
 
 
-class Keys(NamedTuple):
-    """The keys of sites, and what was found on the way.
+class Sorted(NamedTuple):
+    """Sites in the order of their keys; where one is outside the grid, nothing but that is known.
 
     Args:
-        keys: int64 (N,), behind which there is room.
+        coords: int32 (N, 1 + D), not those that came.
+        order: int64 (N,): the row that each was; equal sites keep their order.
         outside: the first row outside the grid, or -1.
-        are_sorted: whether keys strictly increase.
-    """
-
-    keys: Int64
-    outside: int
-    are_sorted: bool
-
-
-def site_keys(coords: Int32, sizes: Axes, room: int = 0) -> Keys:
-    """Number the cells of sites.
-
-    Args:
-        coords: (N, 1 + D), contiguous.
-        sizes: (pictures, *size of the grid in which keys count).
-        room: further numbers behind the keys, larger than all of them.
-    """
-    n, axes = coords.shape
-    strides = np.ones(axes, np.int64)
-    strides[:-1] = np.cumprod(np.array(sizes[:0:-1], np.int64))[::-1]
-    keys, state = np.empty(n + room, np.int64), np.empty(2, np.int64)
-    keys[n:] = _LAST
-    _call(f"site_keys_{axes}", coords, n, strides, np.array(sizes, np.int64), keys, state)
-    return Keys(keys, int(state[0]), bool(state[1]))
-
-
-def sorted_with_rows(keys: Int64) -> tuple[Int64, Int32]:
-    """Sort keys, and give for each the row that it was; equal keys keep their order."""
-    n = len(keys)
-    rows, counts = np.arange(n, dtype=np.int32), np.empty(1 << _DIGIT, np.int64)
-    there, there_rows, spare = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.int64)
-    bits = int(keys.max()).bit_length() if n else 0
-    digit = -(-bits // -(-bits // _DIGIT)) if bits else 1
-    for shift in range(0, bits, digit):
-        _call("radix_pass", keys, rows, n, shift, digit, counts, there, there_rows)
-        keys, there = there, spare if shift == 0 else keys
-        rows, there_rows = there_rows, rows
-    return keys, rows
-
-
-class Gathered(NamedTuple):
-    """Sites in the order of their keys.
-
-    Args:
-        coords: int32 (N, 1 + D).
-        order: int64 (N,): the row that each was.
         twice: the first row that is the same site as the one before, or -1.
     """
 
     coords: Int32
     order: Int64
-    twice: int
+    outside: int = -1
+    twice: int = -1
 
 
-def gathered(coords: Int32, keys: Int64, rows: Int32) -> Gathered:
-    """Bring sites into an order that was found.
+def can_sort(rows: int, sizes: Axes) -> bool:
+    """Say whether `sorted_sites` can: whether a number of 64 bits has room for key and row."""
+    return (prod(sizes) - 1).bit_length() + rows.bit_length() < _BITS
+
+
+def sorted_sites(coords: Int32, sizes: Axes) -> Sorted:
+    """Sort sites by their keys, passing over the bits that keys in such grids have.
 
     Args:
         coords: (N, 1 + D), contiguous.
-        keys: of the sites, sorted.
-        rows: that they were.
+        sizes: (pictures, *size of the grid), such that `can_sort`.
     """
     n, columns = coords.shape
-    found, order, twice = np.empty((n, columns), np.int32), np.empty(n, np.int64), np.empty(1, np.int64)
-    _call(f"gathered_{columns}", coords, keys, rows, n, found, order, twice)
-    return Gathered(found, order, int(twice[0]))
+    shift, bits = n.bit_length(), (prod(sizes) - 1).bit_length()
+    passes = max(-(-bits // _DIGIT), 1)
+    digit = -(-bits // passes)
+    mask = (1 << digit) - 1
+    counts = np.zeros((passes + 1, 1 << digit), np.int32)  # the last pass counts nothing in particular
+    numbers, state = np.empty((2, n), np.int64), np.empty(2, np.int64)
+    _call(f"numbered_{columns}", coords, n, np.array(sizes, np.int64), numbers[0], shift, mask, counts, state)
+    are_sorted, done = state.tolist()
+    if done < n:
+        return Sorted(coords, state, outside=done)
+    if are_sorted:
+        return Sorted(coords.copy(), np.arange(n))
+    for one in range(passes):
+        here, there = numbers if one % 2 == 0 else numbers[::-1]
+        first, behind = shift + one * digit, min(shift + (one + 1) * digit, _BITS - 1)
+        _call("radix_pass", here, n, first, mask, counts[one], behind, counts[one + 1], there)
+    found, order = np.empty((n, columns), np.int32), np.empty(n, np.int64)
+    _call(f"gathered_{columns}", coords, numbers[passes % 2], n, shift, found, order, state)
+    twice = int(state[0])
+    return Sorted(found, order, twice=twice if twice < n else -1)
 
 
 class Lists(NamedTuple):
@@ -119,84 +102,110 @@ class Lists(NamedTuple):
 def neighbours(coords: Int32, spec: SparseSpec, threads: int = 1) -> Lists:
     """Give the pairs of a submanifold convolution under the offsets before the middle one.
 
-    Keys count in a grid that is wider by what the kernel reaches, so that no window leaves a row of cells and meets
-    the next one.
+    Keys count in a grid that is wider by what the kernel reaches, so that no window leaves a line of cells and meets
+    the next one. Where a window leads to a line without sites, no site of its own line is looked at.
 
     Args:
         coords: of the sites, sorted.
         spec: submanifold.
         threads: how many may compute, each a window; the result is the same for any number.
     """
-    n, places = len(coords), spec.volume // 2
-    sizes, deltas, windows = _reaches(spec)
-    keys = site_keys(coords, sizes, max(WIDTHS)).keys
-    lists, counts = np.empty((2, places, n + 1), np.int32), np.zeros(places, np.int64)
-    # Offsets count up where keys count down: a window begins at the last of them, and its lists lie backwards.
-    lasts, own = [start + width - 1 for start, width in windows], np.zeros((len(windows), max(WIDTHS)), np.int64)
-    records = np.empty((len(windows), len(WINDOW)), np.int64)
-    base, stride = lists.ctypes.data, lists.strides[0]
-    for record, last, found in zip(records, lasts, own, strict=True):
-        first = base + last * lists.strides[1]
-        record[:] = (keys.ctypes.data, n, deltas[last], first, first + stride, -(n + 1), found.ctypes.data)
-    _look(records, [width for _, width in windows], threads if n >= _THREADED else 1)
-    for (start, width), last, found in zip(windows, lasts, own, strict=True):
-        counts[start : last + 1] = found[:width][::-1]
-    return Lists(*_packed(*lists, counts))
+    n, places, room = len(coords), spec.volume // 2, max(WIDTHS)
+    sizes, windows = _reaches(spec)
+    numbers = np.empty(3 * (n + room) + 1, np.int64)  # keys, and more that is larger than all; lines; where they start
+    numbers[n : n + room] = _LAST
+    keys, lines, starts, end = (_address(numbers) + 8 * part * (n + room) for part in range(4))
+    _call(f"site_keys_{coords.shape[1]}", coords, n, sizes, keys, lines, starts, end)
+    count = int(numbers[-1])
+    numbers[n + room + count] = _LAST
+    lists, counts = np.empty((2, places, n + 1), np.int32), np.empty(places, np.int64)
+    first, tally, (side, row, _) = _address(lists), _address(counts), lists.strides
+    record: list[int] = []
+    for last, _, line_delta, delta in windows:
+        a = first + last * row
+        record += (keys, lines, starts, count, line_delta, delta, a, a + side, -(n + 1), tally + 8 * last)
+    _look(array("q", record), [window.width for window in windows], threads if n >= _THREADED else 1)
+    return _packed(lists, counts.tolist())
 
 
-def _look(records: Int64, widths: Sequence[int], threads: int) -> None:
+def _look(records: array[int], widths: Sequence[int], threads: int) -> None:
     """Look through windows, each by a function of its width."""
-    addresses = [record.ctypes.data for record in records]
+    first, _ = records.buffer_info()
+    addresses = [first + 8 * len(WINDOW) * window for window in range(len(widths))]
     if threads == 1 or len(widths) < 2:
         for x, width in zip(addresses, widths, strict=True):
             _kernel(f"neighbours_{width}")(x, None, None, None, None, None, 0, 1, 0, 1)
         return
-    functions = [site_code().addresses[f"neighbours_{width}"] for width in widths]
+    functions = [neighbour_code().addresses[f"neighbours_{width}"] for width in widths]
     compute([Step(f, (1, 1), x=x, waits=False) for f, x in zip(functions, addresses, strict=True)], threads)
 
 
+class _Window(NamedTuple):
+    """Offsets whose keys follow each other, backwards: they count up where keys count down.
+
+    Args:
+        last: of the offsets; it leads to the first key.
+        width: how many.
+        line_delta: from a site's line to the one that they lead to.
+        delta: from a site's key to the first key.
+    """
+
+    last: int
+    width: int
+    line_delta: int
+    delta: int
+
+
 @lru_cache(maxsize=256)
-def _reaches(spec: SparseSpec) -> tuple[tuple[int, ...], list[int], list[tuple[int, int]]]:
-    """Give the grid in which keys count, how far each offset before the middle one leads, and their windows."""
+def _reaches(spec: SparseSpec) -> tuple[Int64, list[_Window]]:
+    """Give the grid in which keys count, and where the offsets before the middle one lead."""
     reach = [d * (k // 2) for k, d in zip(spec.kernel, spec.dilation, strict=True)]
-    sizes = (1 << 31, *(size + r for size, r in zip(spec.size, reach, strict=True)))
-    strides = np.cumprod([1, *sizes[:1:-1]])[::-1]
+    sizes = np.array([1 << 31, *(size + r for size, r in zip(spec.size, reach, strict=True))], np.int64)
     deltas = []
     for offset in spec.offsets[: spec.volume // 2]:
-        steps = [d * (k // 2 - r) for r, k, d in zip(offset, spec.kernel, spec.dilation, strict=True)]
-        deltas.append(int(np.dot(steps, strides)))
-    return sizes, deltas, _windows(deltas)
+        line = 0
+        for r, k, d, size in zip(offset, spec.kernel, spec.dilation, sizes[1:].tolist(), strict=True):
+            before, line = line, line * size + d * (k // 2 - r)
+        deltas.append((before, line))
+    return sizes, _windows(deltas)
 
 
-def _windows(deltas: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut offsets into runs whose keys follow each other: (first, how many)."""
-    runs: list[tuple[int, int]] = []
+def _windows(deltas: Sequence[tuple[int, int]]) -> list[_Window]:
+    """Cut offsets into runs in one line whose keys follow each other, given to which line and key each leads."""
+    runs: list[_Window] = []
     start = 0
     while start < len(deltas):
-        width = max(w for w in WIDTHS if list(deltas[start : start + w]) == [deltas[start] - j for j in range(w)])
-        runs.append((start, width))
+        line, delta = deltas[start]
+        width = max(w for w in WIDTHS if deltas[start : start + w] == [(line, delta - j) for j in range(w)])
         start += width
+        runs.append(_Window(start - 1, width, line, delta - width + 1))
     return runs
 
 
-def _packed(first: Any, second: Any, counts: Int64) -> tuple[Any, Any, tuple[int, ...]]:
-    """Put the filled parts of lists one behind the other."""
-    starts = (0, *np.cumsum(counts).tolist())
-    filled = [[row[:count] for row, count in zip(side, counts, strict=True)] for side in (first, second)]
-    sides = (np.concatenate([side[:0].ravel(), *rows]) for side, rows in zip((first, second), filled, strict=True))
-    return (*sides, starts)
+def _packed(lists: Int32, counts: Sequence[int]) -> Lists:
+    """Put the filled parts of lists one behind the other: first those of the inputs, then those of the outputs."""
+    starts = (0, *accumulate(counts))
+    filled = [row[:count] for side in lists for row, count in zip(side, counts, strict=True)]
+    rows = np.concatenate([lists[0, :0].ravel(), *filled])
+    return Lists(rows[: starts[-1]], rows[starts[-1] :], starts)
 
 
 def _call(name: str, *arguments: Any) -> None:
     """Call a function of `site_code`; arrays go by their address."""
-    _function(name)(*(ctypes.c_int64(a.ctypes.data if isinstance(a, np.ndarray) else a) for a in arguments))
+    numbers = [_address(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    _function(name, len(numbers))(*numbers)
+
+
+def _address(numbers: np.ndarray) -> int:
+    address: int = numbers.__array_interface__["data"][0]
+    return address
 
 
 @cache
-def _function(name: str) -> Any:
-    return ctypes.CFUNCTYPE(None)(site_code().addresses[name])
+def _function(name: str, arguments: int) -> Any:
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)(site_code().addresses[name])
 
 
 @cache
 def _kernel(name: str) -> Any:
-    return site_code().kernel(name)
+    return neighbour_code().kernel(name)
