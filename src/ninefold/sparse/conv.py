@@ -14,6 +14,7 @@ import torch
 from torch.autograd import Function
 
 from ninefold.errors import InvalidInput
+from ninefold.sparse.copies import cast
 from ninefold.sparse.engine import DTYPES, Job, exchanged
 from ninefold.sparse.engines import engine_for
 
@@ -42,11 +43,16 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, pairs: KernelMap, engin
         (M, O).
 
     Raises:
-        InvalidInput: when shapes or dtypes do not meet.
+        InvalidInput: when shapes, dtypes or devices do not meet.
         Unsupported: when the named engine cannot do it.
     """
     x, weight, bias = in_autocast(x, weight, bias)
     groups = _groups(x, weight, pairs)
+    if bias is not None and (bias.shape, bias.dtype, bias.device) != (weight.shape[:1], x.dtype, x.device):
+        raise InvalidInput(
+            f"bias of shape {tuple(bias.shape)} is {bias.dtype} on {bias.device}; wanted ({len(weight)},), {x.dtype} "
+            f"on {x.device}"
+        )
     chosen = engine_for(Job(x.shape[1], len(weight), groups, x.device, x.dtype), engine)
     y = _Slide.apply(x, weight.flatten(1, -2), pairs, groups, chosen)
     return y if bias is None else y + bias
@@ -71,6 +77,11 @@ def finished_conv(x: Tensor, weight: Tensor, ending: Ending, pairs: KernelMap) -
     """
     x, weight = in_autocast(x, weight)
     job = Job(x.shape[1], len(weight), _groups(x, weight, pairs), x.device, x.dtype)
+    if not ending.factor.shape == ending.bias.shape == weight.shape[:1]:
+        raise InvalidInput(
+            f"factor of shape {tuple(ending.factor.shape)} and bias of shape {tuple(ending.bias.shape)} came for "
+            f"{len(weight)} output channels; wanted one number each"
+        )
     return engine_for(job).finished(x.contiguous(), weight.flatten(1, -2), pairs, ending)
 
 
@@ -95,6 +106,10 @@ def conv_gradients(
         Unsupported: when the named engine cannot do it.
     """
     groups = _groups(x, weight, pairs)
+    if (grad.shape, grad.dtype) != ((len(pairs.outputs), len(weight)), x.dtype):
+        raise InvalidInput(
+            f"grad of shape {tuple(grad.shape)} is {grad.dtype}; wanted {(len(pairs.outputs), len(weight))}, {x.dtype}"
+        )
     chosen = engine_for(Job(x.shape[1], len(weight), groups, x.device, x.dtype), engine)
     rows = grad.contiguous()
     dx = chosen.forward(rows, exchanged(weight.flatten(1, -2), groups), pairs.swapped)
@@ -115,7 +130,7 @@ def in_autocast(x: Tensor, *others: Tensor | None) -> Any:
     if not torch.is_autocast_enabled(device):
         return every
     dtype = torch.get_autocast_dtype(device)
-    return tuple(t if t is None or t.dtype == torch.float64 else t.to(dtype) for t in every)
+    return tuple(t if t is None or t.dtype == torch.float64 else cast(t, dtype) for t in every)
 
 
 class _Slide(Function):
@@ -159,8 +174,12 @@ def _groups(x: Tensor, weight: Tensor, pairs: KernelMap) -> int:
         )
     if x.dtype != weight.dtype or x.dtype not in DTYPES:
         raise InvalidInput(f"x is {x.dtype} and weight is {weight.dtype}; wanted both in one of {DTYPES}")
-    groups, rest = divmod(x.shape[1], weight.shape[-1])
-    if rest or len(weight) % groups:
+    if not x.device == weight.device == pairs.in_rows.device:
+        raise InvalidInput(
+            f"x is on {x.device}, weight on {weight.device} and the sites on {pairs.in_rows.device}; wanted all on one"
+        )
+    groups, rest = divmod(x.shape[1], max(1, weight.shape[-1]))
+    if not weight.numel() or not groups or rest or len(weight) % groups:
         raise InvalidInput(
             f"{x.shape[1]} input and {len(weight)} output channels do not fit a weight that sees {weight.shape[-1]} "
             "channels at a time"

@@ -61,7 +61,8 @@ def _folded(norm: nn.BatchNorm1d, bias: Tensor | None) -> tuple[Tensor, Tensor] 
     mean, var = norm.running_mean, norm.running_var
     if norm.training or mean is None or var is None:
         return None
-    factor = (var + norm.eps).rsqrt()
+    wide = torch.promote_types(var.dtype, torch.float32)
+    mean, factor = mean.to(wide), (var.to(wide) + norm.eps).rsqrt()
     if norm.weight is not None:
         factor = factor * norm.weight
     shift = (-mean if bias is None else bias - mean) * factor

@@ -25,6 +25,7 @@ from ninefold.kernels.llvm.plan import Step
 from ninefold.kernels.llvm.row_norm import NormGradientNumbers, NormNumbers
 from ninefold.kernels.llvm.rows import BLOCK, RowEnding, RowMask, RowMoments, RowNormGradient, RowProducts, counts
 from ninefold.kernels.llvm.target import host
+from ninefold.sparse.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _THREADED = 500_000  # numbers from which on a second thread is worth waking
 
 
+@untraced
 def batch_norm(x: Tensor, norm: nn.BatchNorm1d, *, relu: bool) -> Tensor:
     """Give what a batch norm, and perhaps a ReLU behind it, gives; running statistics are brought up to date.
 
@@ -55,15 +57,17 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm1d, *, relu: bool) -> Tensor:
         y: Tensor = norm(x)
         return F.relu(y) if relu else y
     of_rows = norm.training or norm.running_mean is None or norm.running_var is None
-    gamma = torch.ones(x.shape[1]) if norm.weight is None else norm.weight
-    beta = torch.zeros(x.shape[1]) if norm.bias is None else norm.bias
+    gamma = torch.ones(x.shape[1]) if norm.weight is None else norm.weight.float()
+    beta = torch.zeros(x.shape[1]) if norm.bias is None else norm.bias.float()
     given = None if of_rows else _settled(norm, gamma.detach(), beta.detach())
-    y, numbers = _Normed.apply(x.contiguous(), gamma, beta, _How(norm.eps, relu, of_rows), given)
+    how = _How(norm.eps, relu, of_rows, x.dtype == torch.bfloat16)
+    y, numbers = _Normed.apply(x.contiguous(), gamma, beta, how, given)
     if norm.training and norm.track_running_stats:
         _keep_up(norm, numbers)
     return y
 
 
+@untraced
 def add_relu(a: Tensor, b: Tensor) -> Tensor:
     """Give relu(a + b).
 
@@ -71,7 +75,7 @@ def add_relu(a: Tensor, b: Tensor) -> Tensor:
         a: (N, C).
         b: (N, C).
     """
-    if not (is_ours(a) and is_ours(b) and a.shape == b.shape):
+    if not (_has_kernels(a) and _has_kernels(b) and (a.shape, a.dtype) == (b.shape, b.dtype)):
         return F.relu(a + b)
     y: Tensor = _AddRelu.apply(a.contiguous(), b.contiguous())
     return y
@@ -84,11 +88,13 @@ class _How(NamedTuple):
         eps: added to the variance.
         relu: whether ReLU follows.
         of_rows: whether mean and variance are those of the rows; else fixed ones.
+        halves: whether rows are bfloat16; what is computed of them is float32.
     """
 
     eps: float
     relu: bool
     of_rows: bool
+    halves: bool
 
 
 class _Normed(Function):
@@ -128,7 +134,7 @@ class _AddRelu(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         y = torch.empty_like(a)
-        made = _sum_kernels(a.shape[1])
+        made = _sum_kernels(a.shape[1], a.dtype == torch.bfloat16)
         _compute([_step(made.addresses[0], len(a), a, None, None, y, b)], a)
         ctx.save_for_backward(y)
         return y
@@ -139,7 +145,8 @@ class _AddRelu(Function):
         if torch.is_grad_enabled():
             dx = grad * (y > 0)
         else:
-            made, dx, grad = _sum_kernels(y.shape[1]), torch.empty_like(y), grad.contiguous()
+            made = _sum_kernels(y.shape[1], y.dtype == torch.bfloat16)
+            dx, grad = torch.empty_like(y), grad.contiguous()
             _compute([_step(made.addresses[1], len(y), y, None, None, dx, grad)], y)
         return dx, dx
 
@@ -162,6 +169,7 @@ def _gradients(x: Tensor, _: Tensor, numbers: Tensor, grad: Tensor, how: _How) -
 def _differentiable(x: Tensor, gamma: Tensor, numbers: Tensor, grad: Tensor, how: _How) -> tuple[Tensor, ...]:
     """Give the gradients in operations that torch can take gradients of."""
     factor, shift, mean, scale, _ = numbers.unbind()
+    dtype, x, grad = x.dtype, x.float(), grad.float()
     if how.relu:
         grad = grad * (torch.addcmul(shift, x.detach(), factor) > 0)
     if how.of_rows:
@@ -170,12 +178,12 @@ def _differentiable(x: Tensor, gamma: Tensor, numbers: Tensor, grad: Tensor, how
     dgamma, dbeta = (grad * normal).sum(0), grad.sum(0)
     if how.of_rows:
         grad = grad - (dbeta + normal * dgamma) / len(x)
-    return grad * (scale * gamma), dgamma, dbeta
+    return (grad * (scale * gamma)).to(dtype), dgamma, dbeta
 
 
 def _settled(norm: nn.BatchNorm1d, gamma: Tensor, beta: Tensor) -> Tensor:
     """Give the numbers of a norm with fixed statistics."""
-    mean, var = norm.running_mean, norm.running_var
+    mean, var = norm.running_mean.float(), norm.running_var.float()
     scale = (var + norm.eps).rsqrt()
     return torch.stack([gamma * scale, beta - mean * gamma * scale, mean, scale, var])
 
@@ -189,27 +197,41 @@ def _keep_up(norm: nn.BatchNorm1d, numbers: Tensor) -> None:
     _, _, mean, _, var = numbers.unbind()
     for running, found in ((norm.running_mean, mean), (norm.running_var, var)):
         if running is not None:
-            running.lerp_(found, share or 0.0)
+            running.lerp_(found.to(running.dtype), share or 0.0)
 
 
 def _suits(x: Tensor, norm: nn.BatchNorm1d) -> bool:
     """Whether the kernels do what torch would."""
     kept = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
     return (
-        is_ours(x)
+        _has_kernels(x)
         and len(x) > 1
         and x.shape[1] == norm.num_features
-        and all(tensor is None or (_is_plain(tensor) and tensor.is_contiguous()) for tensor in kept)
+        and all(
+            tensor is None or (_is_plain(tensor, (x.dtype, torch.float32)) and tensor.is_contiguous())
+            for tensor in kept
+        )
     )
 
 
 def is_ours(x: Tensor) -> bool:
-    """Whether our kernels read these rows."""
-    return x.dim() == 2 and len(x) > 0 and x.shape[1] >= host().lanes and _is_plain(x)
+    """Whether our kernels read these rows, of float32."""
+    return _are_rows(x) and _is_plain(x, (torch.float32,)) and not torch.is_autocast_enabled("cpu")
 
 
-def _is_plain(x: Tensor) -> bool:
-    return x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+def _has_kernels(x: Tensor) -> bool:
+    """Whether our kernels read these rows, of float32 or bfloat16."""
+    if x.dtype == torch.bfloat16:
+        return _are_rows(x) and _is_plain(x, (x.dtype,)) and x.shape[1] % 2 == 0 and host().has_bf16
+    return is_ours(x)
+
+
+def _are_rows(x: Tensor) -> bool:
+    return x.dim() == 2 and len(x) > 0 and x.shape[1] >= host().lanes
+
+
+def _is_plain(x: Tensor, dtypes: Sequence[torch.dtype]) -> bool:
+    return x.dtype in dtypes and x.device.type == "cpu"
 
 
 class _Made(NamedTuple):
@@ -226,20 +248,22 @@ class _Made(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _forward_kernels(channels: int, how: _How) -> _Made:
-    row = channels, host().lanes
-    return _made(RowMoments(*row), NormNumbers(*row, how.eps), RowEnding(*row, True, False, how.relu))
+    row, halves = (channels, host().lanes), how.halves
+    ending = RowEnding(*row, True, False, how.relu, halves=halves)
+    return _made(RowMoments(*row, halves=halves), NormNumbers(*row, how.eps), ending)
 
 
 @lru_cache(maxsize=64)
 def _backward_kernels(channels: int, how: _How) -> _Made:
-    row = channels, host().lanes
-    return _made(RowProducts(*row, how.relu), NormGradientNumbers(*row, how.of_rows), RowNormGradient(*row, how.relu))
+    row, halves = (channels, host().lanes), how.halves
+    products, gradient = (kind(*row, how.relu, halves=halves) for kind in (RowProducts, RowNormGradient))
+    return _made(products, NormGradientNumbers(*row, how.of_rows), gradient)
 
 
 @lru_cache(maxsize=64)
-def _sum_kernels(channels: int) -> _Made:
+def _sum_kernels(channels: int, halves: bool) -> _Made:
     row = channels, host().lanes
-    return _made(RowEnding(*row, False, True, True), RowMask(*row))
+    return _made(RowEnding(*row, False, True, True, halves=halves), RowMask(*row, halves=halves))
 
 
 def _made(*kernels: Rows) -> _Made:

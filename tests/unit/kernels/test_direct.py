@@ -16,8 +16,8 @@ from ninefold.kernels.llvm.compiled import assembly
 from ninefold.kernels.llvm.direct import Direct, Tile, border_read, candidates, default_tile, why_not
 from ninefold.kernels.llvm.epilogue import Epilogue
 from ninefold.kernels.llvm.layout import Blocked
+from ninefold.kernels.llvm.module import module
 from ninefold.kernels.llvm.target import host
-from ninefold.kernels.llvm.text import module
 from ninefold.spec import ConvSpec
 
 PLAIN = Epilogue()

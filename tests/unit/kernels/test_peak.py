@@ -8,10 +8,10 @@ import pytest
 from ninefold.kernels.llvm.compiled import assembly
 from ninefold.kernels.llvm.kernel import build
 from ninefold.kernels.llvm.memory import buffer
+from ninefold.kernels.llvm.module import module
 from ninefold.kernels.llvm.peak import Peak, PeakMeter
 from ninefold.kernels.llvm.plan import Plan, Step
 from ninefold.kernels.llvm.target import host, narrowed
-from ninefold.kernels.llvm.text import module
 
 
 def widths():

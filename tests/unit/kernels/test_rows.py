@@ -102,5 +102,9 @@ def test_what_does_not_fit_is_refused():
         RowMask(15, 16)
     with pytest.raises(InvalidSpec, match="in vectors of 16"):
         RowMask(32, 16).functions(narrowed(4))
+    with pytest.raises(InvalidSpec, match="wanted an even number"):
+        RowMask(17, 16, halves=True)
+    with pytest.raises(InvalidSpec, match="multiplies none"):
+        RowMask(32, 4, halves=True).functions(narrowed(4))
     with pytest.raises(TypeError, match="the grid of RowMask"):
         _ = RowMask(host().lanes, host().lanes).grid

@@ -17,8 +17,8 @@ from ninefold.errors import InvalidSpec, Unsupported
 from ninefold.kernels.llvm.compiled import assembly
 from ninefold.kernels.llvm.epilogue import Epilogue
 from ninefold.kernels.llvm.layout import Blocked
+from ninefold.kernels.llvm.module import module
 from ninefold.kernels.llvm.target import host
-from ninefold.kernels.llvm.text import module
 from ninefold.kernels.llvm.winograd import WinogradConv, WinogradTile, candidates, default_tile, why_not
 from ninefold.kernels.llvm.winograd_tile import FORMS, forms
 from ninefold.spec import ConvSpec, Winograd

@@ -55,6 +55,19 @@ def test_fused_layers_give_what_they_give_one_by_one(network, dtype):
         torch.testing.assert_close(layers(x).features, one_by_one(layers, x), rtol=1e-5, atol=1e-5)
 
 
+def test_in_bfloat16_fused_layers_sum_in_float32_and_round_once():
+    torch.manual_seed(0)
+    layers = SparseSequential(*NETWORKS["conv, norm, relu"]()).to(torch.bfloat16).eval()
+    x = drawn(4)
+    rounded = x.with_features(x.features.to(torch.bfloat16))
+    wide = deepcopy(layers).to(torch.float64)
+    with torch.no_grad():
+        exact = one_by_one(wide, x.with_features(rounded.features.to(torch.float64)))
+        ours = layers(rounded).features
+    assert ours.dtype == torch.bfloat16
+    torch.testing.assert_close(ours.double(), exact, rtol=2**-8, atol=1e-5)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_in_training_fused_layers_give_what_they_give_one_by_one(network):
     layers = SparseSequential(*NETWORKS[network]())

@@ -43,8 +43,9 @@ def test_values_and_gradients_are_those_of_matrix_products_in_float64(spec, in_c
 
 
 @pytest.mark.parametrize(("dtype", "share"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)])
-def test_half_precision_is_summed_in_float32_and_rounded_once(dtype, share):
-    pairs, x, weight, grad = drawn("strided", 20, 33, 1)
+@pytest.mark.parametrize("channels", [(20, 33, 1), (33, 20, 1), (40, 24, 8)])
+def test_half_precision_is_summed_in_float32_and_rounded_once(dtype, share, channels):
+    pairs, x, weight, grad = drawn("strided", *channels)
     halves = [tensor.detach().to(dtype).requires_grad_() for tensor in (x, weight)]
     wide = [tensor.detach().double().requires_grad_() for tensor in halves]
     y, exact = (sparse.conv(*leaves, None, pairs, e) for leaves, e in ((halves, "llvm"), (wide, "gather_gemm_scatter")))
@@ -55,9 +56,22 @@ def test_half_precision_is_summed_in_float32_and_rounded_once(dtype, share):
         assert ((one - other).abs() <= share * other.abs() + 1e-5 * other.abs().max()).all()
 
 
+def test_bfloat16_numbers_may_begin_anywhere():
+    pairs, *numbers = drawn("tiles", 16, 32, 1)
+    x, weight, grad = (tensor.detach().to(torch.bfloat16) for tensor in numbers)
+    moved = [torch.cat([t.new_zeros(1), t.flatten()])[1:].view_as(t).requires_grad_() for t in (x, weight, grad)]
+    found = []
+    for a, w, g in ((x.requires_grad_(), weight.requires_grad_(), grad), moved):
+        y = sparse.conv(a, w, None, pairs, "llvm")
+        found.append([y, *torch.autograd.grad(y, (a, w), g.detach())])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("channels", [(32, 48, 1), (144, 144, 144)])
-def test_results_are_the_same_bit_for_bit_for_any_number_of_threads(channels):
-    pairs, x, weight, grad = drawn("submanifold", *channels)
+def test_results_are_the_same_bit_for_bit_for_any_number_of_threads(channels, dtype):
+    pairs, *numbers = drawn("submanifold", *channels)
+    x, weight, grad = (tensor.detach().to(dtype).requires_grad_() for tensor in numbers)
     before, found = torch.get_num_threads(), []
     for threads in (1, 2, 3, 2):
         torch.set_num_threads(threads)

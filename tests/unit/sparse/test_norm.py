@@ -69,8 +69,9 @@ def test_any_number_of_rows_and_channels_is_normalised(rows, channels):
     agree(found, with_gradients(x.double(), theirs, dy, theirs), 3e-4)
 
 
-def test_results_are_the_same_bit_for_bit_for_any_number_of_threads():
-    x, dy = drawn(40_000, 20)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_results_are_the_same_bit_for_bit_for_any_number_of_threads(dtype):
+    x, dy = (t.to(dtype) for t in drawn(40_000, 20))
     results, before = [], torch.get_num_threads()
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
@@ -81,6 +82,47 @@ def test_results_are_the_same_bit_for_bit_for_any_number_of_threads():
     torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("params", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_bfloat16_rows_are_computed_in_float32_and_rounded_once(params, training, autocast):
+    x, dy = (t.to(torch.bfloat16) for t in drawn(3000, 20))
+    ours = norm_of(20, training=training).to(params)
+    theirs = deepcopy(ours).double()
+    found, wanted = [], []
+    for norm, dtype, results in ((ours, torch.bfloat16, found), (theirs, torch.float64, wanted)):
+        leaf = x.to(dtype).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast and norm is ours):
+            y = batch_norm(leaf, norm, relu=True)
+        results += [y.detach(), *torch.autograd.grad(y, (leaf, *norm.parameters()), dy.to(dtype)), *norm.buffers()]
+    assert found[0].dtype == found[1].dtype == torch.bfloat16
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.double(), other.double(), rtol=2**-7, atol=2**-8 * float(other.abs().max()))
+
+
+def test_a_sum_of_bfloat16_rows_with_relu_is_torchs():
+    a, b = (t.to(torch.bfloat16).requires_grad_() for t in drawn(300, 20))
+    dy = torch.randn(300, 20).to(torch.bfloat16)
+    ours, theirs = add_relu(a, b), torch.relu(a + b)
+    assert torch.equal(ours, theirs)
+    for one, other in zip(*(torch.autograd.grad(y, (a, b), dy) for y in (ours, theirs)), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_gradients_of_gradients_of_bfloat16_rows_are_torchs():
+    x, dy = (t.to(torch.bfloat16) for t in drawn(300, 16))
+    norm = norm_of(16)
+    found = []
+    for kind in (torch.bfloat16, torch.float64):
+        leaf, g, own = x.to(kind).requires_grad_(), dy.to(kind).requires_grad_(), deepcopy(norm)
+        y = batch_norm(leaf, own.double() if kind == torch.float64 else own, relu=True)
+        (first,) = torch.autograd.grad(y, leaf, g, create_graph=True)
+        found.append(torch.autograd.grad(first.square().sum(), (leaf, g)))
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == torch.bfloat16
+        torch.testing.assert_close(one.double(), other, rtol=2**-5, atol=2**-5 * float(other.abs().max()))
 
 
 def test_a_norm_follows_torchs_kernels_too_where_ours_do_not_serve():

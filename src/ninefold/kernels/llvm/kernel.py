@@ -11,7 +11,7 @@ import numpy as np
 
 from ninefold.errors import InvalidSpec
 from ninefold.kernels.llvm.compiled import library
-from ninefold.kernels.llvm.text import module
+from ninefold.kernels.llvm.module import module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

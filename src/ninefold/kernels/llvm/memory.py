@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import sys
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 
 ALIGNMENT: Final = 64  # bytes: a cache line, and the widest vector
+_LARGEST_LEARNT_FROM: Final = 2**25 - 2**16  # bytes, and some that the library needs itself
 HUGE: Final = 2**21  # bytes of a huge page on x86; elsewhere it only decides from which size on to ask for some
 
 
@@ -52,6 +54,17 @@ def give_back(freed: int = HUGE) -> None:
     if sys.platform == "linux" and freed >= HUGE:
         with suppress(AttributeError):  # another library than glibc
             ctypes.CDLL(None).malloc_trim(0)
+
+
+@cache
+def keep_freed() -> None:
+    """Let the C library keep up to 64 MiB of what is freed, where new memory comes from the system page by page.
+
+    glibc keeps as much as twice the largest block that it was given back so far, and learns from blocks of up to
+    32 MiB: it is given one. Where its environment variables say what to keep, they count.
+    """
+    if sys.platform == "linux":
+        np.empty(_LARGEST_LEARNT_FROM, np.uint8)
 
 
 def _pages(size: int) -> mmap.mmap:

@@ -11,7 +11,7 @@ The lists come as a table in place of the residual: see `pair_table`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
@@ -33,11 +33,12 @@ _MOST_PAIRS: Final = 8
 _MOST_VECTORS: Final = 4
 _HELD_PAIRS: Final = 4  # at once, where the weights stay in registers
 _UNROLLED: Final = 4  # channels per round
-_MANY: Final = 32  # registers from which on four vectors of sums pay
-_MOST_CHANNELS: Final = 16
-_CHUNK: Final = 64  # pairs whose products are summed up in registers
 _BINS: Final = 4  # at a time: enough pairs per offset to be worth its weights, and few enough rows to stay near
 _HEAD: Final = 2  # numbers of a table before its first offset
+_LINE: Final = 16  # numbers in a line of the caches
+_AHEAD: Final = 512  # numbers of the next rows that are on their way from a far cache
+_LEAST_AHEAD: Final = 8  # rows of them
+_NARROW: Final = 16  # channels of rows that are not worth asking for if they have fewer
 _LISTS = ("in_rows", "out_rows", "bounds")
 
 
@@ -100,9 +101,57 @@ class Pairs(Kernel):
         f.call(self._some, [*others, f.at(in_rows, first), f.at(out_rows, first), count])
 
 
+@dataclass(frozen=True)
+class MatrixPairs(Pairs):
+    """What kernels share in which every input channel meets every output channel.
+
+    Args:
+        halves: whether rows and weights are bfloat16, for targets that multiply such numbers. They are summed up in
+            float32; what is smaller than the normal numbers of float32 counts as zero.
+
+    Raises:
+        InvalidSpec: when an odd number of bfloat16 channels comes.
+    """
+
+    halves: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.halves and self.in_channels % 2:
+            raise InvalidSpec(f"{self.in_channels} channels came as bfloat16; wanted an even number, or float32")
+
+    def _check(self, target: Target) -> None:
+        super()._check(target)
+        if self.halves and not target.has_bf16:
+            raise InvalidSpec(f"bfloat16 rows came for {target.cpu}, which multiplies none; widen them")
+
+    @property
+    def _row(self) -> int:
+        """Count the float32 numbers that have the place of an input row."""
+        return self.in_channels // 2 if self.halves else self.in_channels
+
+    def _product(self, f: Function, a: Value, b: Value, total: Value) -> Value:
+        return f.dot(a, b, total) if self.halves else f.fma(a, b, total)
+
+    @property
+    def _fetches(self) -> bool:
+        """Whether rows are asked for before they are read: for narrow ones that takes longer than it saves."""
+        return self.in_channels >= _NARROW
+
+    def _later(self, f: Function, rows: str, pair: Number, width: int) -> Number:
+        """Give where the row begins that comes some pairs later, or that of the run's last pair."""
+        ahead = max(_LEAST_AHEAD, _AHEAD // self._row)
+        return f.mul(f.index(f[rows], f.minimum(f.add(pair, ahead), f.sub(f["count"], 1))), width)
+
+    def _ask(self, f: Function, numbers: Value, length: int) -> None:
+        """Ask for the lines of so many numbers that will be read."""
+        for line in range(0, length, _LINE):
+            f.prefetch(numbers, line)
+
+
 @final
 @dataclass(frozen=True)
-class PairSum(Pairs):
+class PairSum(MatrixPairs):
     """y[o] = epilogue(sum over offsets k and pairs (i, o) of k of  x[i] @ w[k]).
 
     The grid is (bins of output rows, 1).
@@ -111,6 +160,7 @@ class PairSum(Pairs):
         epilogue: without a residual; a bias is what every sum begins with.
         scaled: whether sums are multiplied by a number per output channel before the bias is added to them: the bias is
             (bias, factors) then.
+        halves: whether x, w and y are bfloat16; a bias is float32.
 
     Raises:
         InvalidSpec: when sums are scaled and there is no bias.
@@ -124,7 +174,12 @@ class PairSum(Pairs):
         if self.scaled and not self.epilogue.bias:
             raise InvalidSpec("scaled=True came without a bias in the epilogue; put one there, of zeros if need be")
 
-    def pack(self, weight: np.ndarray) -> np.ndarray:  # (K, C, O or less)
+    @property
+    def scratch(self) -> int:
+        """Give the sums of some bins, where rows of the output have no place for them."""
+        return _BINS * BIN * self.out_channels if self.halves else 0
+
+    def pack(self, weight: np.ndarray) -> np.ndarray:  # (K, C, O or less), of float32, or two bfloat16 in each's place
         """Give the weights as [offset][channel][lane of the output row], with zeros behind the last."""
         missing = self.out_channels - weight.shape[2]
         return np.pad(weight.astype(np.float32, copy=False), ((0, 0), (0, 0), (0, missing))).ravel()
@@ -143,17 +198,34 @@ class PairSum(Pairs):
         rows, offsets = f.integer(f["residual"], 0), f.integer(f["residual"], 1)
 
         def block(bins: tuple[Value, Number]) -> None:
-            first, last = f.mul(bins[0], BIN), f.minimum(f.mul(bins[1], BIN), rows)
-            self._each(f, first, last, lambda _, v: self._start(f, v * f.lanes))
-            f.loop(0, offsets, lambda k, _: self._run(f, k, bins, [f["x"], self._weight(f, k), f["y"]]))
-            if self.scaled or self.epilogue.activation != "none":
-                self._each(f, first, last, lambda y, v: self._finished(f, f.load(y, v * f.lanes), v * f.lanes))
+            some = f.mul(bins[0], BIN), f.minimum(f.mul(bins[1], BIN), rows)
+            sums = f.at(f["scratch"], f.mul(some[0], -self.out_channels)) if self.halves else f["y"]
+            self._begin(f, sums, some)
+            f.loop(0, offsets, lambda k, _: self._run(f, k, bins, [f["x"], self._weight(f, k), sums]))
+            if self.halves or self.scaled or self.epilogue.activation != "none":
+                self._end(f, sums, some)
 
         self._walk(f, (f["a0"], f["a1"]), block)
         return f
 
-    def _start(self, f: Function, column: int) -> Value:
-        return f.zero() if self.scaled else self.epilogue.start(f, f["bias"], column)
+    def _begin(self, f: Function, sums: Value, rows: tuple[Number, Number]) -> None:
+        def row(r: Value, _: list[Value]) -> None:
+            total = f.at(sums, f.mul(r, self.out_channels))
+            for column in range(0, self.out_channels, f.lanes):
+                f.store(f.zero() if self.scaled else self.epilogue.start(f, f["bias"], column), total, column)
+
+        f.loop(*rows, row)
+
+    def _end(self, f: Function, sums: Value, rows: tuple[Number, Number]) -> None:
+        places = 2 if self.halves else 1  # a number of float32 has
+
+        def row(r: Value, _: list[Value]) -> None:
+            total, y = f.at(sums, f.mul(r, self.out_channels)), f.at(f["y"], f.mul(r, self.out_channels // places))
+            for column in range(0, self.out_channels, f.lanes):
+                value = self._finished(f, f.load(total, column), column)
+                (f.store_rounded if self.halves else f.store)(value, y, column // places)
+
+        f.loop(*rows, row)
 
     def _finished(self, f: Function, total: Value, column: int) -> Value:
         if self.scaled:
@@ -162,17 +234,7 @@ class PairSum(Pairs):
         return self.epilogue.apply(f, total, f["residual"])
 
     def _weight(self, f: Function, offset: Value) -> Value:
-        return f.at(f["weight"], f.mul(offset, self.in_channels * self.out_channels))
-
-    def _each(self, f: Function, first: Number, last: Number, value: Callable[[Value, int], Value]) -> None:
-        """Write a vector to all places of some output rows."""
-
-        def row(r: Value, _: list[Value]) -> None:
-            y = f.at(f["y"], f.mul(r, self.out_channels))
-            for v in range(self._vectors):
-                f.store(value(y, v), y, v * f.lanes)
-
-        f.loop(first, last, row)
+        return f.at(f["weight"], f.mul(offset, self._row * self.out_channels))
 
     # A run of pairs: y[out_rows[j]] += x[in_rows[j]] @ weight for j = 0 ... count - 1; no output row comes twice.
 
@@ -181,18 +243,18 @@ class PairSum(Pairs):
         return Function(self._some, [*((POINTER, n) for n in names), (INT, "count")], target, internal=True)
 
     def _weights_fit(self, target: Target) -> bool:
-        return self._vectors == 1 and self.in_channels + _HELD_PAIRS + 2 <= target.registers and target.has_fma
+        return self._vectors == 1 and self._row + _HELD_PAIRS + 2 <= target.registers and target.has_fma
 
     def _held(self, target: Target) -> Function:
         """Keep the whole weight in registers."""
         f = self._pairs_function(target)
-        weights = [f.load(f["weight"], c * f.lanes) for c in range(self.in_channels)]
+        weights = [f.load(f["weight"], c * f.lanes) for c in range(self._row)]
 
         def some(j: Number, count: int) -> None:
             xs, ys = self._rows(f, j, count)
             sums = [f.load(y) for y in ys]
             for c, weight in enumerate(weights):
-                sums = [f.fma(f.broadcast(x, c), weight, total) for x, total in zip(xs, sums, strict=True)]
+                sums = [self._product(f, f.broadcast(x, c), weight, total) for x, total in zip(xs, sums, strict=True)]
             for y, total in zip(ys, sums, strict=True):
                 f.store(total, y)
 
@@ -218,7 +280,9 @@ class PairSum(Pairs):
         return f
 
     def _rows(self, f: Function, j: Number, count: int) -> tuple[list[Value], list[Value]]:
-        sides = ("x", "in_rows", self.in_channels), ("y", "out_rows", self.out_channels)
+        for p in range(count if self._fetches else 0):
+            self._ask(f, f.at(f["x"], self._later(f, "in_rows", f.add(j, p), self._row)), self._row)
+        sides = ("x", "in_rows", self._row), ("y", "out_rows", self.out_channels)
         xs, ys = (
             [f.at(f[base], f.mul(f.index(f[rows], f.add(j, p)), width)) for p in range(count)]
             for base, rows, width in sides
@@ -238,122 +302,18 @@ class PairSum(Pairs):
                 for p, head in enumerate(heads):
                     number = f.broadcast(head, c)
                     for v in range(width):
-                        sums[p * width + v] = f.fma(number, weights[v], sums[p * width + v])
+                        sums[p * width + v] = self._product(f, number, weights[v], sums[p * width + v])
             return sums
 
         sums = [f.load(y, column) for y in ys for column in columns]
-        whole = self.in_channels // _UNROLLED * _UNROLLED
+        whole = self._row // _UNROLLED * _UNROLLED
         if whole:
             sums = f.loop(0, whole, lambda c, carried: channels(c, carried, _UNROLLED), sums, step=_UNROLLED)
-        if whole < self.in_channels:
-            sums = channels(whole, sums, self.in_channels - whole)
+        if whole < self._row:
+            sums = channels(whole, sums, self._row - whole)
         for p, y in enumerate(ys):
             for v, column in enumerate(columns):
                 f.store(sums[p * width + v], y, column)
-
-
-@final
-@dataclass(frozen=True)
-class PairGradient(Pairs):
-    """dw[k, c] = sum over pairs (i, o) of k of  x[i, c] * dy[o].
-
-    It is called with x, with dy as the weight, and with y for dw, [offset][channel][lane of the output row]. The grid
-    is (offsets, `runs` of channels); the rows in the table are those of dy.
-    """
-
-    def runs(self, target: Target) -> int:
-        """Count the runs that the channels of x are cut into: a run's sums stay in registers."""
-        return -(-self.in_channels // self._channels(target))
-
-    def functions(self, target: Target) -> list[Function]:
-        """Write the entry, and what adds a run of pairs."""
-        self._check(target)
-        return [self._products(target), self._entry(target)]
-
-    @property
-    def _some(self) -> str:
-        return f"{self.name}_products"
-
-    def _panel(self, target: Target) -> int:
-        return min(self._vectors, 2 if target.registers < _MANY else _MOST_VECTORS)
-
-    def _channels(self, target: Target) -> int:
-        most = min(self.in_channels, most_pixels(self._panel(target), target), _MOST_CHANNELS)
-        return -(-self.in_channels // -(-self.in_channels // most))
-
-    def _entry(self, target: Target) -> Function:
-        f = Function.entry(self.name, target)
-        bins = f.div(f.add(f.integer(f["residual"], 0), BIN - 1), BIN)
-        size = self._channels(target)
-        first, last = f.mul(f["b0"], size), f.minimum(f.mul(f["b1"], size), self.in_channels)
-
-        def gradient(k: Value) -> Value:
-            return f.at(f["y"], f.mul(k, self.in_channels * self.out_channels))
-
-        def emptied(k: Value) -> None:
-            start, stop = (f.mul(channel, self.out_channels) for channel in (first, last))
-            f.loop(start, stop, lambda place, _: f.store(f.zero(), gradient(k), place), step=f.lanes)
-
-        def added(k: Value, some: tuple[Value, Number]) -> None:
-            self._run(f, k, some, [f["x"], f["weight"], gradient(k), f["b0"], f["b1"]])
-
-        f.loop(f["a0"], f["a1"], lambda k, _: emptied(k))
-        self._walk(f, (0, bins), lambda some: f.loop(f["a0"], f["a1"], lambda k, _: added(k, some)) and None)
-        return f
-
-    def _products(self, target: Target) -> Function:
-        names, integers = ("x", "dy", "dw", "b0", "b1", "in_rows", "out_rows", "count"), ("b0", "b1", "count")
-        arguments = [(INT if name in integers else POINTER, name) for name in names]
-        f = Function(self._some, arguments, target, internal=True)
-        vectors, channels = self._panel(target), self._channels(target)
-
-        def chunk(start: Value, _: list[Value]) -> None:
-            stop, first = f.minimum(f.add(start, _CHUNK), f["count"]), 0
-            for width, times in pieces(self._vectors, vectors):
-                for panel in range(times):
-                    self._columns(f, (start, stop), (first + panel * width, width), channels)
-                first += times * width
-
-        f.loop(0, f["count"], chunk, step=_CHUNK)
-        return f
-
-    def _columns(self, f: Function, run: tuple[Value, Number], panel: tuple[int, int], channels: int) -> None:
-        """Add the runs of channels b0 ... b1 - 1; the last one of all may be shorter."""
-        whole, rest = divmod(self.in_channels, channels)
-
-        def some(b: Number, count: int) -> None:
-            self._block(f, run, panel, (f.mul(b, channels), count))
-
-        if (whole, rest) == (1, 0):
-            some(0, channels)
-            return
-        f.loop(f["b0"], f.minimum(f["b1"], whole), lambda b, _: some(b, channels))
-        if rest:
-            f.loop(f.maximum(f["b0"], whole), f["b1"], lambda b, _: some(b, rest))
-
-    def _block(
-        self, f: Function, run: tuple[Value, Number], panel: tuple[int, int], channels: tuple[Number, int]
-    ) -> None:
-        """Add one rectangle of dw over a run of pairs."""
-        (first, width), (channel, count) = panel, channels
-        places = [c * self.out_channels + (first + v) * f.lanes for c in range(count) for v in range(width)]
-        dw, numbers = f.at(f["dw"], f.mul(channel, self.out_channels)), f.at(f["x"], channel)
-
-        def pair(j: Value, carried: list[Value]) -> list[Value]:
-            sums = list(carried)
-            x = f.at(numbers, f.mul(f.index(f["in_rows"], j), self.in_channels))
-            dy = f.at(f["dy"], f.mul(f.index(f["out_rows"], j), self.out_channels))
-            grads = [f.load(dy, (first + v) * f.lanes) for v in range(width)]
-            for c in range(count):
-                number = f.broadcast(x, c)
-                for v in range(width):
-                    sums[c * width + v] = f.fma(number, grads[v], sums[c * width + v])
-            return sums
-
-        start, stop = run
-        sums = f.loop(start, stop, pair, [f.load(dw, place) for place in places], nonempty=True)
-        for place, total in zip(places, sums, strict=True):
-            f.store(total, dw, place)
 
 
 def _by_halves(f: Function, most: int, some: Callable[[Number, int], None]) -> None:

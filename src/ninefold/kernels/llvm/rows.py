@@ -9,7 +9,7 @@ every block is summed up by one thread, always in the same order. The kernels of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
@@ -56,17 +56,22 @@ class Rows(Kernel):
     Args:
         channels: C, numbers in a row, at least `lanes`.
         lanes: of the vectors.
+        halves: whether rows of features are bfloat16, for targets that multiply such numbers; what is computed of them,
+            per channel or block, is float32.
 
     Raises:
-        InvalidSpec: when rows are narrower than a vector.
+        InvalidSpec: when rows are narrower than a vector, or an odd number of bfloat16 channels comes.
     """
 
     channels: int
     lanes: int
+    halves: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.channels < self.lanes:
             raise InvalidSpec(f"rows of {self.channels} channels came for vectors of {self.lanes}; wanted at least one")
+        if self.halves and self.channels % 2:
+            raise InvalidSpec(f"{self.channels} channels came as bfloat16; wanted an even number, or float32")
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -81,10 +86,24 @@ class Rows(Kernel):
     def _entry(self, target: Target) -> Function:
         if self.lanes != target.lanes:
             raise InvalidSpec(f"rows in vectors of {self.lanes} came for vectors of {target.lanes}")
+        if self.halves and not target.has_bf16:
+            raise InvalidSpec(f"bfloat16 rows came for {target.cpu}, which multiplies none; widen them")
         return Function.entry(self.name, target)
 
     def _row(self, f: Function, pointer: Value, row: Number) -> Value:
         return f.at(pointer, f.mul(row, self.channels))
+
+    def _features(self, f: Function, name: str, row: Number) -> Value:
+        return f.at(f[name], f.mul(row, self.channels // 2 if self.halves else self.channels))
+
+    def _read(self, f: Function, row: Value, column: int) -> Value:
+        return f.interleaved(None, f.at(row, column // 2)) if self.halves else _load(f, row, column)
+
+    def _write(self, f: Function, value: Value, row: Value, column: int) -> None:
+        if self.halves:
+            f.store_rounded(value, row, column // 2)
+        else:
+            f.store(value, row, column, aligned=False)
 
     def _number(self, f: Function, row: int, column: int) -> Value:
         """Read a vector of the numbers per channel that come in place of the bias."""
@@ -94,9 +113,9 @@ class Rows(Kernel):
         """Write `value(the rows of the named pointers, column)` to all places of the rows a0 ... a1 - 1 of y."""
 
         def row(r: Value, _: list[Value]) -> None:
-            y, *others = [self._row(f, f[name], r) for name in ("y", *names)]
+            y, *others = [self._features(f, name, r) for name in ("y", *names)]
             for column in self._columns:
-                f.store(value(others, column), y, column, aligned=False)
+                self._write(f, value(others, column), y, column)
 
         f.loop(f["a0"], f["a1"], row)
 
@@ -125,11 +144,11 @@ class RowEnding(Rows):
         f = self._entry(target)
 
         def value(rows: list[Value], column: int) -> Value:
-            result = _load(f, rows[0], column)
+            result = self._read(f, rows[0], column)
             if self.normed:
                 result = self._normed(f, result, column)
             if self.residual:
-                result = f.arithmetic("fadd", result, _load(f, rows[1], column))
+                result = f.arithmetic("fadd", result, self._read(f, rows[1], column))
             return f.largest(f.zero(), result) if self.relu else result
 
         self._each(f, ("x", "residual") if self.residual else ("x",), value)
@@ -144,7 +163,9 @@ class RowMask(Rows):
     def functions(self, target: Target) -> list[Function]:
         """Write the entry."""
         f = self._entry(target)
-        self._each(f, ("x", "residual"), lambda r, c: f.positive(_load(f, r[0], c), _load(f, r[1], c), f.zero()))
+        self._each(
+            f, ("x", "residual"), lambda r, c: f.positive(self._read(f, r[0], c), self._read(f, r[1], c), f.zero())
+        )
         return [f]
 
 
@@ -167,7 +188,7 @@ class RowNormGradient(Rows):
         f = self._entry(target)
 
         def value(rows: list[Value], column: int) -> Value:
-            x, grad = (_load(f, row, column) for row in rows)
+            x, grad = (self._read(f, row, column) for row in rows)
             if self.relu:
                 grad = f.positive(self._normed(f, x, column), grad, f.zero())
             apart = f.arithmetic("fsub", x, self._number(f, 2, column))
@@ -220,14 +241,14 @@ class RowMoments(_Sums):
         return [f]
 
     def _sums(self, f: Function, row: Value, columns: list[int], sums: list[Value]) -> list[Value]:
-        x = self._row(f, f["x"], row)
-        return [f.arithmetic("fadd", _load(f, x, c), total) for c, total in zip(columns, sums, strict=True)]
+        x = self._features(f, "x", row)
+        return [f.arithmetic("fadd", self._read(f, x, c), total) for c, total in zip(columns, sums, strict=True)]
 
     def _squares(
         self, f: Function, row: Value, columns: list[int], means: list[Value], sums: list[Value]
     ) -> list[Value]:
-        x = self._row(f, f["x"], row)
-        apart = [f.arithmetic("fsub", _load(f, x, c), mean) for c, mean in zip(columns, means, strict=True)]
+        x = self._features(f, "x", row)
+        apart = [f.arithmetic("fsub", self._read(f, x, c), mean) for c, mean in zip(columns, means, strict=True)]
         return [f.fma(d, d, total) for d, total in zip(apart, sums, strict=True)]
 
 
@@ -257,10 +278,10 @@ class RowProducts(_Sums):
         return [f]
 
     def _products(self, f: Function, row: Value, columns: list[int], sums: list[Value]) -> list[Value]:
-        x, dy = (self._row(f, f[name], row) for name in ("x", "residual"))
+        x, dy = (self._features(f, name, row) for name in ("x", "residual"))
         plain, crossed = [], []
         for place, column in enumerate(columns):
-            number, grad = _load(f, x, column), _load(f, dy, column)
+            number, grad = self._read(f, x, column), self._read(f, dy, column)
             if self.relu:
                 grad = f.positive(self._normed(f, number, column), grad, f.zero())
             apart = f.arithmetic("fsub", number, self._number(f, 2, column))

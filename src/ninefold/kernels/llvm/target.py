@@ -34,6 +34,11 @@ class Target:
     has_fma: bool
 
     @property
+    def has_bf16(self) -> bool:
+        """Whether two products of bfloat16 numbers are added to a float32 one in one instruction."""
+        return self.lanes == 16 and "+avx512bf16" in self.features.split(",")
+
+    @property
     def is_x86(self) -> bool:
         """Whether x86 instructions, such as those for the floating point mode, exist."""
         return binding.get_default_triple().startswith(("x86_64", "i686", "amd64"))

@@ -23,6 +23,8 @@ INT, POINTER, FLOAT = "i64", "ptr", "float"
 ENTRY: Final = ("x", "weight", "bias", "y", "residual", "scratch")
 RANGES: Final = ("a0", "a1", "b0", "b1")
 
+DOT: Final = "@llvm.x86.avx512bf16.dpbf16ps.512"
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -153,6 +155,26 @@ class Function:
         """Write a vector."""
         self._line(f"store {value}, {self.at(pointer, offset)}, align {self._align(aligned)}")
 
+    def store_rounded(self, value: Value, pointer: Value, offset: Number = 0) -> None:
+        """Write a vector as bfloat16 numbers, two in the place of one."""
+        rounded = self._new(f"<{self.lanes} x bfloat>", f"fptrunc {value} to <{self.lanes} x bfloat>")
+        self._line(f"store {rounded}, {self.at(pointer, offset)}, align 4")
+
+    def interleaved(self, low: Value | None, high: Value | None) -> Value:
+        """Read a lane's number of bfloat16 from behind both addresses, and give both the place of one number.
+
+        The high half alone, with zeros below, is a bfloat16 number as float32.
+        """
+        halves, total = f"<{self.lanes} x i16>", Value(self._integers, "zeroinitializer")
+        for pointer, bits in ((low, 0), (high, 16)):
+            if pointer is not None:
+                read = self._new(halves, f"load {halves}, {pointer}, align 2")
+                wide = self._new(self._integers, f"zext {read} to {self._integers}")
+                places = ", ".join([f"i32 {bits}"] * self.lanes)
+                moved = self._new(self._integers, f"shl {wide}, <{places}>")
+                total = self._new(self._integers, f"or {total}, {moved.name}")
+        return self._new(self.vector, f"bitcast {total} to {self.vector}")
+
     def load_scalar(self, pointer: Value, offset: Number = 0) -> Value:
         """Read one number."""
         return self._new(FLOAT, f"load float, {self.at(pointer, offset)}, align 4")
@@ -209,8 +231,13 @@ class Function:
         """Give a * b + c, rounded once where the target can."""
         if not self.target.has_fma:
             return self.arithmetic("fadd", self.arithmetic("fmul", a, b), c)
-        name = f"@llvm.fma.v{self.lanes}f32"
-        return self._new(self.vector, f"call {self.vector} {name}({a}, {b}, {c})")
+        return self._new(self.vector, f"call {self.vector} @llvm.fma.v{self.lanes}f32({a}, {b}, {c})")
+
+    def dot(self, a: Value, b: Value, c: Value) -> Value:
+        """Give a0 * b0 + a1 * b1 + c, where two bfloat16 numbers have the place of every one of a and of b."""
+        kind = f"<{2 * self.lanes} x bfloat>"
+        two = ", ".join(str(self._new(kind, f"bitcast {halves} to {kind}")) for halves in (a, b))
+        return self._new(self.vector, f"call {self.vector} {DOT}({c}, {two})")
 
     def arithmetic(self, operation: Literal["fadd", "fsub", "fmul", "fdiv"], a: Value, b: Value) -> Value:
         """Give one operation on all lanes."""
@@ -364,22 +391,6 @@ def literal(number: float) -> str:
     """
     rounded = struct.unpack("f", struct.pack("f", number))[0]
     return f"0x{struct.unpack('Q', struct.pack('d', rounded))[0]:016X}"
-
-
-def module(functions: Sequence[Function | str], target: Target) -> str:
-    """Put functions together into the text of a module, with what they may call of LLVM."""
-    vector, bits = f"<{target.lanes} x float>", 32 * target.lanes
-    width = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
-    heads = [
-        f"declare {vector} @llvm.fma.v{target.lanes}f32({vector}, {vector}, {vector})",
-        f"declare {vector} @llvm.sqrt.v{target.lanes}f32({vector})",
-        "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
-        "declare i64 @llvm.smin.i64(i64, i64)",
-        "declare i64 @llvm.smax.i64(i64, i64)",
-    ]
-    attributes = [f"attributes #0 = {{ nounwind {width} }}", f"attributes #1 = {{ nounwind noinline {width} }}"]
-    bodies = [f if isinstance(f, str) else f.text() for f in functions]
-    return "\n".join([*heads, *bodies, *attributes]) + "\n"
 
 
 def _bare(number: Number) -> str:

@@ -19,7 +19,7 @@ _HALVES = (torch.bfloat16, torch.float16)
 
 @final
 class GatherGemmScatter(Engine):
-    """Multiply by torch's own matrix product; half precision is summed in float32 and rounded once.
+    """Multiply by torch's own matrix product, which rounds each; half precision is summed over offsets in float32.
 
     Within an offset no output row comes twice, so rows are added in a fixed order and results repeat bit for bit.
     """

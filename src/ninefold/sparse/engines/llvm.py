@@ -16,12 +16,15 @@ from torch.nn import functional as F
 from ninefold.kernels.llvm.depthwise_pairs import DepthwisePairGradient, DepthwisePairSum
 from ninefold.kernels.llvm.epilogue import Epilogue
 from ninefold.kernels.llvm.kernel import build
+from ninefold.kernels.llvm.memory import keep_freed
 from ninefold.kernels.llvm.once import compute
+from ninefold.kernels.llvm.pair_gradient import PairGradient
 from ninefold.kernels.llvm.pair_table import BIN, pair_table
-from ninefold.kernels.llvm.pairs import PairGradient, PairSum
+from ninefold.kernels.llvm.pairs import PairSum
 from ninefold.kernels.llvm.plan import Step
 from ninefold.kernels.llvm.target import host
 from ninefold.kernels.llvm.transpose import Axes, Transpose
+from ninefold.sparse.copies import copied
 from ninefold.sparse.engine import Engine
 from ninefold.sparse.engines.groups import gathered, spread, together
 
@@ -42,7 +45,10 @@ _PASSES = 3  # of a weight's gradient per thread: each reads all rows
 
 @final
 class Llvm(Engine):
-    """Compute in float32 on a CPU; numbers of half precision are widened before, and results rounded once."""
+    """Compute in float32 on a CPU; numbers of half precision are widened before, and results rounded once.
+
+    Processors that multiply bfloat16 do so without widening, where no groups and an even number of channels come.
+    """
 
     name: ClassVar[str] = "llvm"
 
@@ -56,6 +62,8 @@ class Llvm(Engine):
 
     def forward(self, x: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
         """Run the kernel that suits the groups, for some of them after the other if they are wide."""
+        if _multiplies(x, x.shape[1] // weight.shape[2]):
+            return _summed(x, weight, pairs)
         return _slid(x.float(), weight.float(), pairs).to(x.dtype)
 
     def finished(self, x: Tensor, weight: Tensor, pairs: KernelMap, ending: Ending) -> Tensor:
@@ -63,11 +71,20 @@ class Llvm(Engine):
         if x.shape[1] != weight.shape[2] or ending.bias.dtype not in _DTYPES:
             return super().finished(x, weight, pairs, ending)
         wide = ending._replace(bias=ending.bias.float(), factor=ending.factor.float())
+        if _multiplies(x, groups=1):
+            return _summed(x, weight, pairs, wide)
         return _summed(x.float(), weight.float(), pairs, wide).to(x.dtype)
 
     def weight_gradient(self, x: Tensor, grad: Tensor, pairs: KernelMap, groups: int) -> Tensor:
         """Run the kernel that suits the groups."""
+        if _multiplies(x, groups) and x.shape[1] >= host().lanes:
+            return copied(_compared(x, grad, pairs), x.dtype)
         return _gradient(x.float(), grad.float(), pairs, groups).to(x.dtype)
+
+
+def _multiplies(x: Tensor, groups: int) -> bool:
+    """Whether there are instructions for these rows as they are: bfloat16 ones."""
+    return x.dtype == torch.bfloat16 and groups == 1 and x.shape[1] % 2 == 0 and host().has_bf16
 
 
 def _slid(x: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
@@ -104,17 +121,26 @@ def _repeated(rows: Tensor, times: int) -> Tensor:
 
 
 def _summed(x: Tensor, weight: Tensor, pairs: KernelMap, ending: Ending | None = None) -> Tensor:
-    out_channels, volume, in_channels = weight.shape
+    out_channels, volume, _ = weight.shape
     missing = -out_channels % host().lanes
-    kernel = _sum_of(in_channels, out_channels + missing, ending is not None, ending is not None and ending.relu)
-    packed = torch.empty(volume, in_channels, out_channels + missing)
-    y = torch.empty(len(pairs.outputs), out_channels + missing)
-    numbers = None if ending is None else _aligned(_filled(torch.stack([ending.bias, ending.factor]), missing))
+    ends, relu = ending is not None, ending is not None and ending.relu
+    halves = x.dtype == torch.bfloat16
+    kernel = _sum_of(x.shape[1], out_channels + missing, ends, relu, halves)
+    numbers = _in_pairs(weight) if halves else weight  # (O, K, C), or (O, K, C / 2)
+    packed = torch.empty(volume, numbers.shape[2], out_channels + missing)
+    y = torch.empty(len(pairs.outputs), out_channels + missing, dtype=x.dtype)
+    last = None if ending is None else _aligned(_filled(torch.stack([ending.bias, ending.factor]), missing))
     run = _Run(kernel, pairs)
-    run.transpose(weight.permute(1, 2, 0), packed)
-    run.add(_Operands(x, packed, y, numbers), run.bins())
+    run.transpose(numbers.permute(1, 2, 0), packed)
+    run.add(_Operands(x, packed, y, last), run.bins())
     run.compute()
     return y[:, :out_channels].contiguous() if missing else y
+
+
+def _in_pairs(weight: Tensor) -> Tensor:
+    """Give bfloat16 numbers as half as many float32 ones, whose bits they are: what is moved around stays together."""
+    as_it_is = weight.is_contiguous() and weight.storage_offset() % 2 == 0
+    return (weight if as_it_is else copied(weight, weight.dtype)).view(torch.float32)
 
 
 def _compared(x: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
@@ -122,7 +148,7 @@ def _compared(x: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
     missing = -out_channels % host().lanes
     sums = torch.empty(pairs.volume, in_channels, out_channels + missing)
     dw = torch.empty(out_channels, pairs.volume, in_channels)
-    run = _Run(_gradient_of(in_channels, out_channels + missing), pairs)
+    run = _Run(_gradient_of(in_channels, out_channels + missing, x.dtype == torch.bfloat16), pairs)
     run.add(_Operands(x, _aligned(_filled(grad, missing)), sums), run.offsets())
     run.transpose(sums[:, :, :out_channels], dw.permute(1, 2, 0))
     run.compute()
@@ -170,24 +196,26 @@ class _Made(NamedTuple):
         library: that it lives in.
         address: of its function.
         macs: of a pair.
+        scratch: numbers that every thread needs for itself.
         runs: of channels, for gradients.
     """
 
     library: Library
     address: int
     macs: int
+    scratch: int = 0
     runs: int = 1
 
 
 @lru_cache(maxsize=256)
-def _sum_of(in_channels: int, out_channels: int, ends: bool, relu: bool) -> _Made:
+def _sum_of(in_channels: int, out_channels: int, ends: bool, relu: bool, halves: bool) -> _Made:
     epilogue = Epilogue(bias=ends, activation="relu" if relu else "none")
-    return _made(PairSum(in_channels, out_channels, host().lanes, epilogue, scaled=ends))
+    return _made(PairSum(in_channels, out_channels, host().lanes, epilogue, scaled=ends, halves=halves))
 
 
 @lru_cache(maxsize=256)
-def _gradient_of(in_channels: int, out_channels: int) -> _Made:
-    kernel = PairGradient(in_channels, out_channels, host().lanes)
+def _gradient_of(in_channels: int, out_channels: int, halves: bool) -> _Made:
+    kernel = PairGradient(in_channels, out_channels, host().lanes, halves=halves)
     return _made(kernel)._replace(runs=kernel.runs(host()))
 
 
@@ -197,8 +225,9 @@ def _depthwise_of(kind: type[DepthwisePairSum | DepthwisePairGradient], channels
 
 
 def _made(kernel: Pairs) -> _Made:
+    keep_freed()  # features come and go with every layer
     library = build([kernel], host())
-    return _Made(library, library.addresses[kernel.name], kernel.macs)
+    return _Made(library, library.addresses[kernel.name], kernel.macs, kernel.scratch)
 
 
 @cache
@@ -233,7 +262,8 @@ class _Run:
         x, weight, y, bias = (0 if tensor is None else tensor.data_ptr() for tensor in operands)
         lists = _table(self._pairs).numbers.ctypes.data
         self._kept.append(operands)
-        self._steps.append(Step(self._kernel.address, cut.grid, x, weight, bias, y, lists, chunk=cut.chunk))
+        address, scratch = self._kernel.address, self._kernel.scratch
+        self._steps.append(Step(address, cut.grid, x, weight, bias, y, lists, scratch=scratch, chunk=cut.chunk))
 
     def transpose(self, x: Tensor, y: Tensor) -> None:
         """Let y[i, j, k] be x[i, j, k], with zeros behind the last k."""
