@@ -14,6 +14,7 @@ from ninefold.training.contest import sparse, sparse_cases, sparse_race
 from ninefold.training.contest.scans import SCANS, Scan
 from ninefold.training.contest.sparse import Rules, contest
 from ninefold.training.contest.sparse_cases import MAPS, MODES, NETWORKS, network_case
+from ninefold.training.contest.sparse_first import first_calls
 from ninefold.training.contest.sparse_race import races
 
 
@@ -33,7 +34,8 @@ def _small(monkeypatch, ball):
 @pytest.mark.usefixtures("_small")
 def test_maps_and_layers_agree_with_spconv():
     pytest.importorskip("spconv", reason="spconv is not installed")
-    maps, layers = (list(contest("sphere", Rules((kind,), rounds=1))) for kind in ("maps", "layers"))
+    maps, every = (list(contest("sphere", Rules((kind,), rounds=1))) for kind in ("maps", "layers"))
+    layers = [row for row in every if "bfloat16" not in row.case]
     assert [row.case.split(",")[0] for row in maps] == ["submanifold map", "strided map"]
     assert [row.case for row in layers] == [
         f"submanifold 16->16, {passes}, maps {maps}"
@@ -48,9 +50,21 @@ def test_maps_and_layers_agree_with_spconv():
 def test_rates_count_both_passes_of_the_pairs_that_exist(ball):
     rows = list(contest("sphere", Rules(("layers",), ("maps known",), against=False, rounds=1)))
     pairs = kernel_map(Sites.of(ball.coords, ball.size)[0], SparseSpec.of(ball.size, 3, kind="submanifold")).count
-    for row, passes in zip(rows, (1, 3), strict=True):
+    assert [row.case.partition("maps known")[2] for row in rows] == ["", ", bfloat16"] * 2
+    for row, passes in zip(rows, (1, 1, 3, 3), strict=True):
         assert row.gflops * row.ours_ms == pytest.approx(2e-6 * passes * pairs * 16 * 16)
         assert row.fma_peak_gflops > 0
+
+
+def test_bfloat16_is_computed_beside_float32_and_without_spconv(ball):
+    wide, narrow = (
+        network_case(ball, "second", MODES[0], MAPS[1], against=False, dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    y, rounded = wide.ours(), narrow.ours()
+    assert rounded.dtype == torch.bfloat16
+    assert (y - rounded).abs().max() < 0.05 * y.abs().max()
+    assert network_case(ball, "second", MODES[0], MAPS[1], against=True, dtype=torch.bfloat16).theirs is None
 
 
 @pytest.mark.usefixtures("_small")
@@ -84,6 +98,18 @@ def test_maps_are_found_in_every_call_or_in_none(ball, maps, monkeypatch):
     case.ours()
     case.ours()
     assert len(found) == (2 * 8 if maps == MAPS[0] else 0)
+
+
+def test_first_calls_are_timed_in_processes_of_their_own():
+    (row,) = contest("small-sphere", Rules(("first-calls",), ("second",), against=False, rounds=1))
+    assert row.case == "second, first call"
+    assert row.ours_ms == row.ours_min_ms > row.later_ms > 0
+
+
+def test_the_process_that_fills_the_cache_of_kernels_does_not_count(monkeypatch):
+    told = [[9.0, 9.0], [3.0, 1.0], [2.0, 1.5], [4.0, 2.0]]
+    monkeypatch.setattr("ninefold.training.contest.sparse_first._told", lambda _: told.pop(0))
+    assert first_calls("small-sphere", "second", 1, processes=3) == (3.0, 2.0, 1.5)
 
 
 @pytest.mark.usefixtures("_small")

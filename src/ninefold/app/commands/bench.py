@@ -104,9 +104,12 @@ def conv(
 @bench.command("sparse")
 def sparse(
     scans: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCAN]...", help="lidar-crop, lidar-ring, room, sphere; else all.")
+        list[str] | None,
+        typer.Argument(metavar="[SCAN]...", help="lidar-crop, lidar-ring, room, sphere, small-sphere; else all."),
     ] = None,
-    only: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Of maps, layers, networks; else all.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help="Of maps, layers, networks, first-calls; else all.")
+    ] = None,
     case: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Only cases with this in their name; may come again.")
     ] = None,
@@ -121,7 +124,7 @@ def sparse(
 
     Layers and networks are timed twice: finding their maps in every call, and with maps that are known. Ours and spconv
     are called in turn in this process, and their results compared. The ratio is spconv's median in parts of ours: above
-    1 we are faster.
+    1 we are faster. Of a network, the first call of a new process is timed as well, beside those behind it.
     """
     from ninefold.training.contest.scans import SCANS
     from ninefold.training.contest.sparse import Rules, contest
@@ -256,6 +259,7 @@ def _print_sparse(name: str, rows: "list[SparseRow]") -> None:
         "case": [row.case for row in rows],
         "median ms": [_number(row.ours_ms) for row in rows],
         "least": [_number(row.ours_min_ms) for row in rows],
+        "later": [_number(row.later_ms) for row in rows],
         "spconv": [_number(row.spconv_ms) for row in rows],
         "its least": [_number(row.spconv_min_ms) for row in rows],
         "ratio": [_number(row.ratio) for row in rows],

@@ -12,7 +12,8 @@ from ninefold.errors import UnknownName
 from ninefold.kernels.llvm.peak import PeakMeter
 from ninefold.training.contest.rounds import alternate, torch_threads
 from ninefold.training.contest.scans import SCANS
-from ninefold.training.contest.sparse_cases import KINDS, entries
+from ninefold.training.contest.sparse_cases import FIRST_CALLS, KINDS, entries
+from ninefold.training.contest.sparse_first import first_calls
 from ninefold.training.contest.spconv_networks import load_spconv
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Row:
         ours_ms: median of the timed calls.
         ours_min_ms: the shortest.
         fma_peak_gflops: of as many threads, measured between the rounds.
+        later_ms: median of the calls behind the first ones, where those are timed.
         spconv_ms: as ours; None where it did not take part, as in the others.
         spconv_min_ms: as ours.
         ratio: spconv's median in parts of ours: above 1 we are faster.
@@ -78,6 +80,7 @@ class Row:
     ours_ms: float
     ours_min_ms: float
     fma_peak_gflops: float
+    later_ms: float | None = None
     spconv_ms: float | None = None
     spconv_min_ms: float | None = None
     ratio: float | None = None
@@ -108,7 +111,7 @@ def contest(name: str, rules: Rules) -> Iterator[Row]:
     if rules.against:
         load_spconv()
     for entry in filter(rules.take, entries(name, scan)):
-        yield _row(name, scan, entry, rules)
+        yield (_first_row if entry.kind == FIRST_CALLS else _row)(name, scan, entry, rules)
 
 
 def scan_of(name: str) -> Scan:
@@ -149,6 +152,14 @@ def _row(name: str, scan: Scan, entry: Entry, rules: Rules) -> Row:
         map_bytes=map_bytes,
         spconv_map_bytes=their_bytes,
     )
+
+
+def _first_row(name: str, scan: Scan, entry: Entry, rules: Rules) -> Row:
+    """Time first calls, each in a process of its own; as many as there are rounds."""
+    network, _, _ = entry.name.partition(",")
+    first, least, later = (1e3 * seconds for seconds in first_calls(name, network, rules.threads, rules.rounds))
+    peak = PeakMeter(rules.threads).gflops()
+    return Row(name, len(scan.coords), entry.name, rules.threads, first, least, peak, later)
 
 
 def _error(case: Case) -> float:

@@ -26,16 +26,20 @@ if TYPE_CHECKING:
 
     Call = Callable[[], Any]
 
-KINDS: Final = ("maps", "layers", "networks")
+FIRST_CALLS: Final = "first-calls"
+KINDS: Final = ("maps", "layers", "networks", FIRST_CALLS)
 WIDTHS: Final = (16, 32, 64, 128)
 NETWORKS: Final[Mapping[str, tuple[str, ...]]] = {
     "lidar-crop": ("second",),
     "lidar-ring": ("minkunet14",),
     "room": ("minkunet14",),
     "sphere": (),
+    "small-sphere": ("second", "minkunet14"),
 }
 MODES: Final = ("evaluation", "training forward", "forward and backward")
 MAPS: Final = ("maps found", "maps known")
+HOW: Final = *((maps, torch.float32) for maps in MAPS), (MAPS[1], torch.bfloat16)
+_SUFFIXES: Final = {torch.float32: "", torch.bfloat16: ", bfloat16"}
 
 
 class Case(NamedTuple):
@@ -79,11 +83,15 @@ def entries(name: str, scan: Scan) -> Iterator[Entry]:
     """
     yield Entry("maps", "submanifold map, 3x3x3", partial(_map, scan, SparseSpec.of(scan.size, 3, kind="submanifold")))
     yield Entry("maps", "strided map, 3x3x3", partial(_map, scan, SparseSpec.of(scan.size, 3, stride=2, padding=1)))
-    for width, mode, maps in product(WIDTHS, MODES[1:], MAPS):
-        make = partial(layer_case, scan, width, mode, maps)
-        yield Entry("layers", f"submanifold {width}->{width}, {mode.removeprefix('training ')}, {maps}", make)
-    for network, mode, maps in product(NETWORKS[name], MODES, MAPS):
-        yield Entry("networks", f"{network}, {mode}, {maps}", partial(network_case, scan, network, mode, maps))
+    for width, mode, (maps, dtype) in product(WIDTHS, MODES[1:], HOW):
+        make = partial(layer_case, scan, width, mode, maps, dtype=dtype)
+        case = f"submanifold {width}->{width}, {mode.removeprefix('training ')}, {maps}"
+        yield Entry("layers", case + _SUFFIXES[dtype], make)
+    for network, mode, (maps, dtype) in product(NETWORKS[name], MODES, HOW):
+        make = partial(network_case, scan, network, mode, maps, dtype=dtype)
+        yield Entry("networks", f"{network}, {mode}, {maps}{_SUFFIXES[dtype]}", make)
+    for network in NETWORKS[name]:
+        yield Entry(FIRST_CALLS, f"{network}, first call", partial(network_case, scan, network, MODES[0], MAPS[0]))
 
 
 def _map(scan: Scan, spec: SparseSpec, against: bool) -> Case:
@@ -112,7 +120,9 @@ def _map(scan: Scan, spec: SparseSpec, against: bool) -> Case:
     return Case(count, their_count if against else None, sizes=sizes)
 
 
-def layer_case(scan: Scan, width: int, mode: str, maps: str, against: bool) -> Case:
+def layer_case(
+    scan: Scan, width: int, mode: str, maps: str, against: bool, *, dtype: torch.dtype = torch.float32
+) -> Case:
     """Run a submanifold convolution of 3x3x3, whose input has a gradient too.
 
     Args:
@@ -120,31 +130,45 @@ def layer_case(scan: Scan, width: int, mode: str, maps: str, against: bool) -> C
         width: channels in and out.
         mode: of `MODES`.
         maps: of `MAPS`.
-        against: whether spconv takes part.
+        against: whether spconv takes part; it does in float32 only, as it has no other on a CPU.
+        dtype: of all numbers.
     """
     torch.manual_seed(0)
-    layer = SubMConv(width, width, bias=False)
-    x = torch.randn(len(scan.coords), width, requires_grad=mode == MODES[2])
+    layer = SubMConv(width, width, bias=False).to(dtype)
+    x = torch.randn(len(scan.coords), width).to(dtype).requires_grad_(mode == MODES[2])
     passes = 3 if mode == MODES[2] else 1  # two gradients, of as many products each
     flops = 2 * passes * width**2 * layer.map(Sites.of(scan.coords, scan.size, 1)[0]).count
-    return _case(scan, layer, x, (mode, maps), sequence if against else None)._replace(flops=flops)
+    peer = sequence if against and dtype == torch.float32 else None
+    return _case(scan, layer, x, (mode, maps), peer)._replace(flops=flops)
 
 
-def network_case(scan: Scan, network: str, mode: str, maps: str, against: bool) -> Case:
+def network_case(
+    scan: Scan, network: str, mode: str, maps: str, against: bool, *, dtype: torch.dtype = torch.float32
+) -> Case:
     """Run a network.
 
     Args:
         scan: what it reads.
-        network: "second", or a network of the zoo that is a `SparseUNet`.
+        network: see `sparse_network`.
         mode: of `MODES`.
         maps: of `MAPS`.
-        against: whether spconv takes part.
+        against: as in `layer_case`, and so is dtype.
+        dtype: see there.
+    """
+    model = sparse_network(network).to(dtype)
+    x = torch.randn(len(scan.coords), next(model.parameters()).shape[-1]).to(dtype)
+    peer: Any = PeerUNet if isinstance(model, SparseUNet) else sequence
+    return _case(scan, model, x, (mode, maps), peer if against and dtype == torch.float32 else None)
+
+
+def sparse_network(name: str) -> nn.Module:
+    """Give a network of a contest, with weights that are always the same.
+
+    Args:
+        name: "second" for its encoder, or a network of the zoo that is a `SparseUNet`.
     """
     torch.manual_seed(0)
-    model = VoxelBackBone8x() if network == "second" else create(network)
-    x = torch.randn(len(scan.coords), next(model.parameters()).shape[-1])
-    peer: Any = PeerUNet if isinstance(model, SparseUNet) else sequence
-    return _case(scan, model, x, (mode, maps), peer if against else None)
+    return VoxelBackBone8x() if name == "second" else create(name)
 
 
 def _case(
