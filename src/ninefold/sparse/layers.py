@@ -20,6 +20,7 @@ from ninefold.sparse.fusing import applied, taken_over
 from ninefold.sparse.map import kernel_map
 from ninefold.sparse.pool import global_pool, pool
 from ninefold.sparse.tensor import SparseTensor
+from ninefold.sparse.untraced import untraced
 from ninefold.spec import SparseSpec, per_axis
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class _Conv(nn.Module, ABC):
     def __init__(self, channels: tuple[int, int], kernel: Axes, groups: int, *, bias: bool) -> None:
         super().__init__()
         in_channels, out_channels = channels
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        if min(in_channels, out_channels, groups, *kernel) < 1 or in_channels % groups or out_channels % groups:
             raise InvalidInput(
-                f"in_channels={in_channels} and out_channels={out_channels} must be multiples of groups={groups}"
+                f"in_channels={in_channels}, out_channels={out_channels}, kernel={kernel} and groups={groups} came; "
+                "wanted at least 1 each, and channels that are multiples of groups"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel = kernel
@@ -122,9 +124,10 @@ class SubMConv(_Mapped):
         """Describe the convolution on a grid of that size."""
         return SparseSpec.of(size, self.kernel, dilation=self.dilation, kind="submanifold")
 
+    @untraced
     def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the same sites."""
-        return self._convolved(x, self.map(x.sites), x.stride, ending)
+        return self._convolved(x, self.map(_sites_of(x)), x.stride, ending)
 
 
 class _Windowed(_Mapped):
@@ -176,10 +179,12 @@ class SparseConv(_Windowed):
 
     kind: ClassVar[SparseKind] = "sparse"
 
+    @untraced
     def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the output's sites."""
+        pairs = self.map(_sites_of(x))
         stride = tuple(a * b for a, b in zip(x.stride, self.stride, strict=True))
-        return self._convolved(x, self.map(x.sites), stride, ending)
+        return self._convolved(x, pairs, stride, ending)
 
 
 @final
@@ -202,10 +207,12 @@ class SparseConvTranspose(_Windowed):
 
     kind: ClassVar[SparseKind] = "transposed"
 
+    @untraced
     def forward(self, x: SparseTensor, ending: Ending | None = None) -> SparseTensor:
         """Give O channels at the output's sites."""
+        pairs = self.map(_sites_of(x))
         stride = tuple(max(1, a // b) for a, b in zip(x.stride, self.stride, strict=True))
-        return self._convolved(x, self.map(x.sites), stride, ending)
+        return self._convolved(x, pairs, stride, ending)
 
 
 @final
@@ -235,6 +242,7 @@ class InverseConv(_Conv):
     ) -> None:
         super().__init__((in_channels, out_channels), per_axis(kernel, dims, "kernel"), groups, bias=bias)
 
+    @untraced
     def forward(self, x: SparseTensor, earlier: KernelMap, stride: Axes, ending: Ending | None = None) -> SparseTensor:
         """Go back along a map.
 
@@ -244,7 +252,7 @@ class InverseConv(_Conv):
             stride: of the tensor that the earlier layer read.
             ending: what is done to every sum instead of adding the bias; without gradients.
         """
-        if x.sites is not earlier.outputs:
+        if _sites_of(x) is not earlier.outputs:
             raise InvalidInput("the sites are not those that the earlier layer gave; pass what was computed from them")
         return self._convolved(x, earlier.swapped, stride, ending)
 
@@ -280,9 +288,10 @@ class SparsePool(nn.Module):
         """Give the kernel map for these sites, as `InverseConv` wants it."""
         return kernel_map(sites, SparseSpec.of(sites.size, self.kernel, stride=self.stride, padding=self.padding))
 
+    @untraced
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Give as many channels at the output's sites."""
-        pairs = self.map(x.sites)
+        pairs = self.map(_sites_of(x))
         stride = tuple(a * b for a, b in zip(x.stride, self.stride, strict=True))
         return SparseTensor(pool(x.features, pairs, self.kind), pairs.outputs, stride)
 
@@ -299,6 +308,7 @@ class GlobalPool(nn.Module):
         super().__init__()
         self.kind = kind
 
+    @untraced
     def forward(self, x: SparseTensor) -> Tensor:
         """Give (batch, C); zeros for a picture without a site."""
         return global_pool(x, self.kind)
@@ -312,6 +322,7 @@ class SparseSequential(nn.Sequential):
     ReLU behind that, would do; else batch norm does ReLU's work at once.
     """
 
+    @untraced
     def forward(self, x: SparseTensor) -> Any:
         """Give what the last layer gives."""
         value: Any = x
@@ -332,3 +343,9 @@ class SparseSequential(nn.Sequential):
 
 
 _OF_SITES = (_Conv, Dense, SparsePool, GlobalPool, SparseSequential)
+
+
+def _sites_of(x: SparseTensor) -> Sites:
+    if not isinstance(x, SparseTensor):
+        raise InvalidInput(f"a {type(x).__name__} came to a layer that reads sites; wanted a SparseTensor")
+    return x.sites

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 
+from ninefold.errors import InvalidInput, UnknownName
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -28,7 +30,13 @@ def pool(x: Tensor, pairs: KernelMap, kind: PoolKind) -> Tensor:
 
     Returns:
         (M, C).
+
+    Raises:
+        InvalidInput: when there is not one row per site.
+        UnknownName: when there is no such kind.
     """
+    if len(x) != len(pairs.inputs):
+        raise InvalidInput(f"{len(x)} rows came for {len(pairs.inputs)} input sites; wanted one each")
     both = [pairs.pairs(k) for k in range(pairs.volume)]
     i, o = (torch.cat(side).long() for side in zip(*both, strict=True))
     return _reduced(x[i], o, len(pairs.outputs), kind)
@@ -43,11 +51,16 @@ def global_pool(x: SparseTensor, kind: PoolKind) -> Tensor:
 
     Returns:
         (batch, C).
+
+    Raises:
+        UnknownName: when there is no such kind.
     """
     return _reduced(x.features, x.coords[:, 0].long(), x.batch, kind)
 
 
 def _reduced(rows: Tensor, target: Tensor, count: int, kind: PoolKind) -> Tensor:
+    if kind not in _REDUCE:
+        raise UnknownName.among("pooling", kind, _REDUCE)
     index = target[:, None].expand_as(rows)
     zeros = rows.new_zeros((count, rows.shape[1]))
     return zeros.scatter_reduce(0, index, rows, _REDUCE[kind], include_self=False)

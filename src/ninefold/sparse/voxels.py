@@ -5,7 +5,7 @@ Points are x, y, z; cells are counted along z, y, x, as the grids of sparse tens
 
 from __future__ import annotations
 
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -100,9 +100,8 @@ def limited_voxels(
     """
     if min(most_voxels, most_points) < 1:
         raise InvalidInput(f"most_voxels={most_voxels}, most_points={most_points} came; both must be at least 1")
-    low, high = (torch.tensor(corner, dtype=points.dtype, device=points.device) for corner in (box[:3], box[3:]))
-    size = ((high - low) / _sides(side, points)).round().long().flip(0)
-    coords, cells, turns = first_come(_places(points[:, :3], side, box[:3]), size.tolist(), most_voxels)
+    places = _places(points[:, :3], side, box[:3])
+    coords, cells, turns = first_come(places, _cells_of(box, _sides(side, points)), most_voxels)
     kept = (cells >= 0) & (turns < most_points)
     room = points.new_zeros((len(coords), most_points, points.shape[1]))
     room[cells[kept], turns[kept]] = points[kept]
@@ -139,7 +138,14 @@ def voxel_means(values: Tensor, found: Voxels) -> Tensor:
 
     Returns:
         (V, F).
+
+    Raises:
+        InvalidInput: when there is not one row per point.
     """
+    if values.dim() != 2 or len(values) != len(found.cells):
+        raise InvalidInput(
+            f"values of shape {tuple(values.shape)} came for {len(found.cells)} points; wanted ({len(found.cells)}, F)"
+        )
     inside = found.cells >= 0
     cells, count = found.cells[inside], len(found.coords)
     sums = values.new_zeros((count, values.shape[1])).index_add_(0, cells, values[inside])
@@ -162,8 +168,10 @@ def at_points(values: Tensor, cells: Tensor) -> Tensor:
 
 def _places(points: Tensor, side: float | Sequence[float], low: Sequence[float] | None) -> Tensor:
     """Give int64 (P, 3): z, y, x of every point's cell."""
-    if points.dim() != 2 or points.shape[1] != 3:
-        raise InvalidInput(f"points of shape {tuple(points.shape)} came; wanted (P, 3): x, y, z")
+    if points.dim() != 2 or points.shape[1] != 3 or not points.is_floating_point():
+        raise InvalidInput(f"points of {tuple(points.shape)} and {points.dtype} came; wanted floats (P, 3): x, y, z")
+    if low is not None and not (len(low) == 3 and all(map(isfinite, low))):
+        raise InvalidInput(f"low={low} came; wanted x, y, z of a corner")
     corner = points.new_tensor((0.0, 0.0, 0.0) if low is None else low)
     places = ((points - corner) / _sides(side, points)).floor()
     far = ~(places.abs() < _FARTHEST).all(dim=1)  # nan is far, too
@@ -176,10 +184,22 @@ def _places(points: Tensor, side: float | Sequence[float], low: Sequence[float] 
 
 
 def _sides(side: float | Sequence[float], points: Tensor) -> Tensor:
-    sides = torch.as_tensor(side, dtype=points.dtype, device=points.device).expand(3)
-    if not (sides > 0).all():
-        raise InvalidInput(f"side={side} came; a cell's side must be above 0")
-    return sides
+    sides = torch.as_tensor(side, dtype=points.dtype, device=points.device)
+    if sides.shape not in ((), (3,)) or not (sides > 0).all():
+        raise InvalidInput(f"side={side} came; wanted one number above 0, or three: x, y, z")
+    return sides.expand(3)
+
+
+def _cells_of(box: Sequence[float], sides: Tensor) -> list[int]:
+    """Count a box's cells along z, y, x."""
+    corners = sides.new_tensor(box)
+    cells = ((corners[3:] - corners[:3]) / sides).round().flip(0) if len(box) == 6 else sides.new_zeros(3)
+    if not ((cells >= 1) & (cells <= _FARTHEST)).all():  # nan is neither
+        raise InvalidInput(
+            f"box={tuple(box)} came for cells of {sides.tolist()}; wanted x, y, z of the low corner, then of the high "
+            "one, from 1 to 2^20 cells apart"
+        )
+    return [int(n) for n in cells.tolist()]
 
 
 def _grouped(places: Tensor, inside: Tensor, size: Sequence[int]) -> Voxels:

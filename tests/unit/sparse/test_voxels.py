@@ -101,11 +101,35 @@ def test_no_points_make_no_cells():
         (torch.zeros(4, 3), 0.0, "side=0.0"),
         (torch.tensor([[0.0, 0.0, 0.0], [0.0, float("nan"), 0.0]]), 0.5, "point 1"),
         (torch.tensor([[1e9, 0.0, 0.0]]), 0.5, "point 0"),
+        (torch.zeros(4, 3, dtype=torch.int64), 0.5, "torch.int64 came; wanted floats"),
+        (torch.zeros(4, 3), (0.5, 1.0), r"side=\(0.5, 1.0\)"),
     ],
 )
 def test_what_cannot_be_put_into_cells_is_refused(points, side, said):
     with pytest.raises(InvalidInput, match=said):
         voxels(points, side)
+
+
+@pytest.mark.parametrize("low", [(0.0, 0.0), (0.0, 0.0, float("nan"))])
+def test_a_corner_that_is_none_is_refused(low):
+    with pytest.raises(InvalidInput, match="wanted x, y, z of a corner"):
+        voxels(torch.zeros(4, 3), 0.5, low)
+
+
+@pytest.mark.parametrize("high", [(8.0, 4.0), (8.0, -4.0, 3.0), (8.0, 4.0, -0.9), (8.0, 4.0, float("nan")), (1e9,) * 3])
+def test_a_box_without_cells_or_with_too_many_is_refused(high):
+    with pytest.raises(InvalidInput, match="wanted x, y, z of the low corner, then of the high one"):
+        limited_voxels(cloud(), SIDES, (*BOX[:3], *high), most_voxels=5, most_points=1)
+
+
+def test_cells_of_float64_points_are_counted_in_float64():
+    points = torch.tensor([[0.0, 0.0, 0.0], [50_000.0, 0.0, 0.0]], dtype=torch.float64)
+    assert voxels(points, 0.05).coords[1].tolist() == [0, 0, 1_000_000]
+
+
+def test_values_of_other_points_have_no_means():
+    with pytest.raises(InvalidInput, match=r"\(3, 2\) came for 4 points"):
+        voxel_means(torch.zeros(3, 2), voxels(torch.zeros(4, 3), 0.5))
 
 
 def test_no_room_is_refused():

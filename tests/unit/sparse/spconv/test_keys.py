@@ -102,3 +102,11 @@ def test_what_is_kept_under_a_key_says_where_it_came_from(algo):
     assert kept.indices is x.indices
     assert down.is_inverseable()
     assert not SUBM.is_inverseable()
+
+
+def test_a_key_serves_the_same_sites_in_another_order():
+    x = after(SUBM)
+    again = spconv.SubMConv2d(2, 2, 3, indice_key="a")
+    y = again(spconv.SparseMaxPool2d(1)(x))
+    assert not torch.equal(y.indices, x.indices)
+    torch.testing.assert_close(y.dense(), again(x.replace_feature(x.features.relu())).dense())

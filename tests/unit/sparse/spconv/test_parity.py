@@ -137,6 +137,16 @@ def test_a_layer(kind, arguments, options, dims):
     assert_equal([both(f"{kind}{dims}d", *arguments, **options)], dims)
 
 
+@pytest.mark.parametrize("name", ["SparseConv3d", "SparseConvTranspose3d"])
+def test_rows_that_share_a_site_are_summed_and_get_the_same_on_the_way_back(name):
+    indices, features = drawn(3)
+    twice = torch.cat([indices, indices[::3]]), torch.cat([features, features.flip(0)[: len(indices[::3])]])
+    pairs = [both(name, 5, 7, 3, 2, 1, indice_key="a"), both("SparseInverseConv3d", 7, 4, 3, "a")]
+    for count in (1, 2):
+        ours, theirs = zip(*pairs[:count], strict=True)
+        torch.testing.assert_close(computed(spconv, ours, *twice, 3), computed(real, theirs, *twice, 3))
+
+
 @pytest.mark.parametrize("first", [("SparseConv3d", 5, 5, 3, 2, 1), ("SparseMaxPool3d", 3, 2, 1)])
 def test_an_inverse_convolution_leads_back_to_the_rows_as_they_came(first):
     name, *arguments = first

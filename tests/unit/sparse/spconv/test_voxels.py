@@ -22,6 +22,16 @@ def test_places_without_a_point_hold_zeros_the_mean_or_what_was_there():
     assert not cleared[0, 1:].any()
 
 
+def test_voxels_are_float32_whatever_torchs_default_is():
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        voxels, *_ = PointToVoxel(**GRID, max_num_voxels=4, max_num_points_per_voxel=3)(POINTS.float())
+    finally:
+        torch.set_default_dtype(before)
+    assert voxels.dtype == torch.float32
+
+
 def test_every_point_gets_the_features_of_its_voxel():
     voxels = PointToVoxel(**GRID, max_num_voxels=2, max_num_points_per_voxel=2)
     _, indices, counts, ids = voxels.generate_voxel_with_id(POINTS)

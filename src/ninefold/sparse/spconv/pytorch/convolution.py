@@ -12,11 +12,12 @@ from ninefold.sparse.conv import conv, in_autocast
 from ninefold.sparse.spconv import constants
 from ninefold.sparse.spconv.core import Activation
 from ninefold.sparse.spconv.errors import Refused, no_int8
-from ninefold.sparse.spconv.pytorch.core import expand_nd
+from ninefold.sparse.spconv.pytorch.core import expand_nd, of_sparse_tensor
 from ninefold.sparse.spconv.pytorch.geometry import Geometry
 from ninefold.sparse.spconv.pytorch.keys import after, algo_for, before, inverted, mapped
 from ninefold.sparse.spconv.pytorch.modules import SparseModule
 from ninefold.sparse.spconv.pytorch.ops import activated, maximum_value_int_
+from ninefold.sparse.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ninefold.sparse.spconv.core import ConvAlgo
     from ninefold.sparse.spconv.pytorch.core import SparseConvTensor
+    from ninefold.sparse.spconv.pytorch.rows import Placed
 
     Axes = int | Sequence[int]
 
@@ -94,12 +96,14 @@ class SparseConvolution(SparseModule):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(name=name)
-        if in_channels % groups or out_channels % groups:
+        kernel = expand_nd(ndim, kernel_size)
+        if min(in_channels, out_channels, groups, *kernel) < 1 or in_channels % groups or out_channels % groups:
             raise Refused(
-                f"in_channels={in_channels} and out_channels={out_channels} must be multiples of groups={groups}"
+                f"in_channels={in_channels}, out_channels={out_channels}, kernel_size={kernel} and groups={groups} "
+                "came; wanted at least 1 each, and channels that are multiples of groups"
             )
         self.ndim, self.in_channels, self.out_channels, self.groups = ndim, in_channels, out_channels, groups
-        self.kernel_size, self.stride = expand_nd(ndim, kernel_size), expand_nd(ndim, stride)
+        self.kernel_size, self.stride = kernel, expand_nd(ndim, stride)
         self.padding, self.dilation = expand_nd(ndim, padding), expand_nd(ndim, dilation)
         self.output_padding = expand_nd(ndim, output_padding)
         self.subm, self.transposed, self.inverse, self.indice_key = subm, transposed, inverse, indice_key
@@ -141,6 +145,7 @@ class SparseConvolution(SparseModule):
         """Give int32 (1,), the most output sites seen, if they are recorded."""
         return self.get_buffer(COUNT) if self._counts else None
 
+    @untraced
     def forward(self, x: SparseConvTensor, add_input: SparseConvTensor | None = None) -> SparseConvTensor:
         """Convolve.
 
@@ -152,6 +157,7 @@ class SparseConvolution(SparseModule):
             InvalidInput: when channels, sites or key do not fit.
             Unsupported: when the features are int8.
         """
+        of_sparse_tensor(x)
         if x.is_quantized or x.features.dtype == torch.int8:
             raise no_int8("a tensor of int8")
         if x.features.shape[1] != self.in_channels:
@@ -163,6 +169,11 @@ class SparseConvolution(SparseModule):
 
     def _at_each_row(self, x: SparseConvTensor) -> SparseConvTensor:
         features, weight, bias = in_autocast(x.features, self.weight, self.bias)
+        if (features.dtype, features.device) != (weight.dtype, weight.device):
+            raise Refused(
+                f"features of {features.dtype} on {features.device} came to a layer of {weight.dtype} on "
+                f"{weight.device}; wanted the same"
+            )
         matrices = weight.reshape(self.groups, self.in_channels // self.groups, self.out_channels // self.groups)
         runs = features.unflatten(1, (self.groups, -1)).transpose(0, 1)  # (G, N, C_in / G)
         products = (runs @ matrices).transpose(0, 1).flatten(1)
@@ -176,10 +187,19 @@ class SparseConvolution(SparseModule):
             sums = conv(data.goes.by_key(x.features), self.weight, self.bias, data.pairs.swapped)
             return before(x.replace_feature(data.came.as_came(sums)), data)
         data = mapped(x, self._geometry, self.indice_key, self.algo)
-        sums = conv(data.came.by_key(x.features), self.weight, self.bias, data.pairs)
+        sums = conv(data.came.joined(x.features, total=not self.subm), self.weight, self.bias, data.pairs)
         if self._counts:
             maximum_value_int_(self.get_buffer(COUNT), len(sums))
-        return after(x.replace_feature(data.goes.as_came(sums)), data, self.indice_key)
+        rows = data.goes.as_came(sums)
+        if self.subm and data.came.is_shared:
+            rows = rows + self._of_its_own(x.features, data.came)
+        return after(x.replace_feature(rows), data, self.indice_key)
+
+    def _of_its_own(self, features: Tensor, came: Placed) -> Tensor:
+        """Give what the kernel's middle makes of a row's difference from the mean of the rows that share its site."""
+        rest, weight = in_autocast(features - came.as_came(came.joined(features, total=False)), self.weight)
+        middle = weight.flatten(1, -2)[:, prod(self.kernel_size) // 2].unflatten(0, (self.groups, -1))  # (G, O/G, C/G)
+        return torch.einsum("ngc,goc->ngo", rest.unflatten(1, (self.groups, -1)), middle).flatten(1)
 
     def _adapt_checkpoint(self, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
         """Add the count that older checkpoints lack, and reorder weights of another layout."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import torch
 
@@ -124,7 +125,7 @@ class SparseConvTensor:
         if features.dim() != 2 or indices.dim() != 2 or indices.shape[1] != 1 + len(spatial_shape):
             raise Refused(
                 f"features {tuple(features.shape)} and indices {tuple(indices.shape)} came for a grid of "
-                f"{list(spatial_shape)}; wanted (N, C) and (N, {1 + len(spatial_shape)})"
+                f"{[int(n) for n in spatial_shape]}; wanted (N, C) and (N, {1 + len(spatial_shape)})"
             )
         if indices.dtype != torch.int32 or batch_size <= 0:
             raise Refused(f"indices of {indices.dtype} came for batch_size={batch_size}; wanted int32, and at least 1")
@@ -243,6 +244,16 @@ class SparseConvTensor:
         Args:
             channels_first: for (batch, C, *size), else (batch, *size, C).
         """
+        if len(self._features) != len(self.indices):
+            raise Refused(f"{len(self._features)} rows of features came for {len(self.indices)} sites; wanted one each")
+        limits = self.indices.new_tensor([self.batch_size, *self.spatial_shape])
+        outside = ((self.indices < 0) | (self.indices >= limits)).any(dim=1).nonzero()
+        if len(outside):
+            row = int(outside[0])
+            raise Refused(
+                f"row {row} is site {tuple(self.indices[row].tolist())}, outside {self.batch_size} grids of "
+                f"{self.spatial_shape}; take the rows that are inside"
+            )
         size = [self.batch_size, *self.spatial_shape, self._features.shape[1]]
         grid = scatter_nd(self.indices.to(self._features.device).long(), self._features, size)
         return grid.movedim(-1, 1).contiguous() if channels_first else grid
@@ -265,6 +276,16 @@ class SparseConvTensor:
         return self
 
 
+def of_sparse_tensor(x: object) -> None:
+    """Refuse what is no sparse tensor.
+
+    Args:
+        x: what came to a layer.
+    """
+    if not isinstance(x, SparseConvTensor):
+        raise Refused(f"a {type(x).__name__} came to a layer that reads sites; wanted a SparseConvTensor")
+
+
 def _features_of(other: SparseConvTensor | Tensor) -> Tensor:
     return other.features if isinstance(other, SparseConvTensor) else other
 
@@ -279,8 +300,8 @@ def expand_nd(ndim: int, val: int | Sequence[int] | np.ndarray) -> list[int]:
     Raises:
         Refused: when there are not `ndim` of them.
     """
-    values = [val] * ndim if isinstance(val, int) else list(val)
-    if len(values) != ndim:
+    values = list(val) if isinstance(val, Iterable) else [val] * ndim
+    if len(values) != ndim or not all(isinstance(value, SupportsIndex) for value in values):
         raise Refused(f"{val!r} came for {ndim} axes; give one integer or {ndim} of them")
     return [int(value) for value in values]
 

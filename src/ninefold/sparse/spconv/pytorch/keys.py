@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import torch
 
 from ninefold.sparse.map import kernel_map
 from ninefold.sparse.spconv.core import ConvAlgo
@@ -50,7 +53,7 @@ def mapped(x: SparseConvTensor, geometry: Geometry, key: str | None, algo: ConvA
     _same(key, "dilation", list(geometry.dilation), known.dilation)
     _same(key, "spatial shape", x.spatial_shape, known.spatial_shape)
     _same(key, "number of sites", len(x.indices), len(known.indices))
-    return known
+    return known if x.indices is known.indices else _for_rows_of(x, known)
 
 
 def inverted(x: SparseConvTensor, geometry: Geometry, key: str | None, algo: ConvAlgo) -> IndiceData:
@@ -123,6 +126,13 @@ def before(x: SparseConvTensor, data: IndiceData) -> SparseConvTensor:
     x.indices, x.spatial_shape, x._placed = data.indices, list(data.spatial_shape), data.came  # noqa: SLF001
     x.indice_dict = dict(x.indice_dict)
     return x
+
+
+def _for_rows_of(x: SparseConvTensor, known: IndiceData) -> IndiceData:
+    """Give a submanifold layer's kernel map for the same sites in another order; for other sites as it is."""
+    if torch.equal(x.indices, known.indices) or not torch.equal(x.placed.sites.coords, known.came.sites.coords):
+        return known
+    return replace(known, came=x.placed, goes=x.placed, indices=x.indices, out_indices=x.indices)
 
 
 def _same(key: str | None, what: str, came: object, wanted: object) -> None:

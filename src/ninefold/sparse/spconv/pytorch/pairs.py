@@ -7,6 +7,7 @@ table    int32 (K, M): the input row that meets each output row under each offse
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -81,6 +82,8 @@ def map_of_table(table: Tensor, rows: int, kernel: Sequence[int]) -> KernelMap:
 
 
 def _map(both: list[Tensor], rows: tuple[int, int], kernel: Sequence[int]) -> KernelMap:
+    if len(both) != prod(kernel):
+        raise Refused(f"pairs of {len(both)} offsets came for a kernel of {tuple(kernel)}; wanted {prod(kernel)}")
     starts = [0]
     for pair in both:
         starts.append(starts[-1] + pair.shape[1])

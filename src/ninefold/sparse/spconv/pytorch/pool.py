@@ -11,13 +11,14 @@ import torch
 from ninefold.sparse.pool import global_pool, pool
 from ninefold.sparse.spconv.errors import Refused
 from ninefold.sparse.spconv.pytorch.convolution import COUNT
-from ninefold.sparse.spconv.pytorch.core import expand_nd
+from ninefold.sparse.spconv.pytorch.core import expand_nd, of_sparse_tensor
 from ninefold.sparse.spconv.pytorch.geometry import Geometry
 from ninefold.sparse.spconv.pytorch.keys import after, algo_for, found
 from ninefold.sparse.spconv.pytorch.max_pool import max_pool
 from ninefold.sparse.spconv.pytorch.modules import SparseModule
 from ninefold.sparse.spconv.pytorch.ops import maximum_value_int_
 from ninefold.sparse.tensor import SparseTensor
+from ninefold.sparse.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,7 @@ class _Pool(SparseModule, ABC):
         """Give int32 (1,), the most output sites seen, if they are recorded."""
         return self.get_buffer(COUNT) if self._counts else None
 
+    @untraced
     def forward(self, x: SparseConvTensor) -> SparseConvTensor:
         """Pool.
 
@@ -76,6 +78,7 @@ class _Pool(SparseModule, ABC):
         Raises:
             InvalidInput: when the key exists already, or sites do not fit.
         """
+        of_sparse_tensor(x)
         if x.find_indice_pair(self.indice_key) is not None:
             raise Refused(f"indice_key {self.indice_key!r} exists already; give this pooling another")
         data = found(x, Geometry(self.kernel_size, self.stride, self.padding, self.dilation, subm=self.subm), self.algo)
@@ -131,6 +134,7 @@ class SparseGlobalMaxOrAvgPool(SparseModule):
         super().__init__(name=name)
         self.is_mean = is_mean
 
+    @untraced
     def forward(self, x: SparseConvTensor) -> Tensor:
         """Give (batch, C); zeros for a picture without an active cell."""
         placed = x.placed

@@ -59,5 +59,5 @@ class AddTableMisaligned(SparseModule):
 
 def _check_rows(tensors: Sequence[SparseConvTensor]) -> None:
     facts = {(tuple(x.spatial_shape), x.batch_size, len(x.indices)) for x in tensors}
-    if len(facts) > 1:
+    if len(facts) != 1:
         raise Refused(f"tensors of (size, batch, sites) {sorted(facts)} came; wanted the same sites in all")

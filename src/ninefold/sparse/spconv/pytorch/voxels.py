@@ -37,6 +37,12 @@ class Voxels:
         if len(coors_range_xyz) != 2 * self.ndim:
             raise Refused(f"a range of {len(coors_range_xyz)} numbers came for {self.ndim} axes; wanted twice as many")
         self.num_point_features, self.max_num_voxels, self.max_num_points_per_voxel = limits
+        sides = list(zip(vsize_xyz, coors_range_xyz[: self.ndim], coors_range_xyz[self.ndim :], strict=True))
+        if min(limits) < 1 or limits[0] < self.ndim or not all(step > 0 and low < high for step, low, high in sides):
+            raise Refused(
+                f"(size of a voxel, low, high) {sides} and (features, voxels, points) {limits} came; wanted sizes "
+                f"above 0, lows below highs, at least {self.ndim} features, and 1 voxel and point"
+            )
         self.device = device
         self._low = torch.tensor(coors_range_xyz[: self.ndim], dtype=torch.float32, device=device)
         self._step = torch.tensor(vsize_xyz, dtype=torch.float32, device=device)
@@ -47,7 +53,7 @@ class Voxels:
         self.grid_size = ((high - self._low) / self._step).round().long().flip(0).tolist()
         self.grid_stride = [prod(self.grid_size[axis + 1 :]) for axis in range(self.ndim)]
         features, voxels, points = limits
-        self.voxels = torch.zeros((voxels, points, features), device=device)
+        self.voxels = torch.zeros((voxels, points, features), dtype=torch.float32, device=device)
         self.indices = torch.zeros((voxels, self.ndim), dtype=torch.int32, device=device)
         self.num_per_voxel = torch.zeros(voxels, dtype=torch.int32, device=device)
 
