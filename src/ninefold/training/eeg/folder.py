@@ -19,12 +19,11 @@ TOPOGRAPHY: Final = "topography.png"
 NULL: Final = "null"
 
 
-def open_folder(settings: EegSettings, out: Path) -> None:
-    """Make the folder of a new study, or the folder of one with the same settings ready to go on.
+def check_folder(settings: EegSettings, out: Path) -> None:
+    """Refuse a folder of a study with other settings.
 
     Raises:
-        RunError: when the folder holds something with other settings; nothing is written.
-        StorageFull: when the disk has no room.
+        RunError: when it holds something with other settings.
     """
     earlier, now = _read(out), settings.plain()
     if earlier is not None:
@@ -34,10 +33,20 @@ def open_folder(settings: EegSettings, out: Path) -> None:
                     f"{out} was started with {name}={earlier.get(name)!r}, and {name}={now.get(name)!r} came; go on "
                     "with the same settings or choose another folder"
                 )
+
+
+def open_folder(settings: EegSettings, out: Path) -> None:
+    """Make the folder of a new study, or the folder of one with the same settings ready to go on.
+
+    Raises:
+        RunError: when the folder holds something with other settings; nothing is written.
+        StorageFull: when the disk has no room.
+    """
+    check_folder(settings, out)
     with naming_a_full_disk(out):
         out.mkdir(parents=True, exist_ok=True)
     remove_partial(out)
-    write_text(out / CONFIG, _yaml().safe_dump(now, sort_keys=False))
+    write_text(out / CONFIG, _yaml().safe_dump(settings.plain(), sort_keys=False))
 
 
 def holds(settings: EegSettings, out: Path) -> bool:

@@ -10,7 +10,7 @@ from ninefold.data.eeg.cohort import open_cohort
 from ninefold.storage import alone_in, write_text
 from ninefold.training.crossval import cross_validate
 from ninefold.training.eeg.figures import draw_accuracies, draw_topography
-from ninefold.training.eeg.folder import ACCURACIES, NULL, REPORT, TOPOGRAPHY, open_folder
+from ninefold.training.eeg.folder import ACCURACIES, NULL, REPORT, TOPOGRAPHY, check_folder, open_folder
 from ninefold.training.eeg.models import builders
 from ninefold.training.eeg.null import null_people
 from ninefold.training.eeg.report import EegReport, report_of
@@ -18,10 +18,13 @@ from ninefold.training.eeg.rows import Person, measure_all, rows_of
 from ninefold.training.progress import say, style_here
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ninefold.data.eeg.cohort import Cohort
+    from ninefold.records import Examples
     from ninefold.training.crossval import Outcome
+    from ninefold.training.crossval.work import Estimator
     from ninefold.training.eeg.settings import EegSettings
 
 
@@ -62,14 +65,16 @@ def study(settings: EegSettings, out: Path, *, jobs: int | None = None, progress
 
 
 def _studied(cohort: Cohort, settings: EegSettings, out: Path, jobs: int | None, style: str) -> EegReport:
-    open_folder(settings, out)
+    check_folder(settings, out)
     people, left_out = measure_all(cohort, settings.features(), style)
-    outcome = _predicted(people, settings, out, jobs, style)
+    case = _case(people, settings)
+    open_folder(settings, out)  # what cannot be done has been refused
+    outcome = cross_validate(*case, settings.plan(), out, jobs=jobs, progress=style)
     noise = null_people(_tested(people, outcome), settings)
     null = None
     if noise:
         say(style, f"the null: noise in the place of {len(noise)} of {len(people)} people")
-        null = _predicted(noise, settings, out / NULL, jobs, style)
+        null = cross_validate(*_case(noise, settings), settings.plan(), out / NULL, jobs=jobs, progress=style)
     report = report_of(settings, outcome, null, tuple(left_out))
     if report.subjects:
         draw_accuracies(out / ACCURACIES, report)
@@ -78,10 +83,8 @@ def _studied(cohort: Cohort, settings: EegSettings, out: Path, jobs: int | None,
     return report
 
 
-def _predicted(people: list[Person], settings: EegSettings, out: Path, jobs: int | None, style: str) -> Outcome:
-    examples = rows_of(people, settings)
-    models = builders(settings, people[0].setup.channels)
-    return cross_validate(examples, models, settings.plan(), out, jobs=jobs, progress=style)
+def _case(people: list[Person], settings: EegSettings) -> tuple[Examples, dict[str, Callable[[], Estimator]]]:
+    return rows_of(people, settings), builders(settings, people[0].setup.channels)
 
 
 def _tested(people: list[Person], outcome: Outcome) -> list[Person]:
