@@ -145,7 +145,7 @@ def _opened(path: Path, trigger: str | None = None, only: Sequence[str] | None =
 def _values(path: Path, raw: Any, channels: Sequence[str]) -> Any:  # (C, S)
     try:
         return raw.get_data(picks=list(channels), verbose="error")
-    except Exception as error:
+    except Exception as error:  # likewise
         raise _damaged(path, error) from error
 
 
